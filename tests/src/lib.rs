@@ -1,0 +1,1 @@
+//! Nothing here: the suite is the test target `it`.
