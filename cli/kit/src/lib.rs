@@ -1,1 +1,10 @@
-//! (skeleton)
+//! What both programs need, and nothing else.
+//!
+//! Owner of rustls (the TLS provider), of `tracing-subscriber`, of the YAML crates and of the way HTTP
+//! clients are built. Knows neither Kubernetes nor MCP nor the command line.
+
+pub mod crypto;
+pub mod http;
+pub mod meter;
+pub mod secret;
+pub mod telemetry;

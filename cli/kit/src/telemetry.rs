@@ -1,0 +1,30 @@
+//! Log set-up: to stderr, compact text for people or JSON lines for collectors.
+
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+
+/// Silences libraries that would print request and response bodies (async-openai logs a whole body that it
+/// cannot decode) or drown ours.
+const QUIET: &str = "async_openai=off,hyper=warn,hyper_util=warn,h2=warn,rustls=warn,tower=warn,kube=error";
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For terminals.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Starts logging to stderr at `level` (`error` … `trace`, or a full filter such as `warn,tenant=debug`).
+///
+/// A second call is ignored, so tests may call it freely. An unreadable filter falls back to `info`.
+pub fn init(level: &str, format: LogFormat) {
+    let filter = EnvFilter::try_new(format!("{QUIET},{level}"))
+        .unwrap_or_else(|_| EnvFilter::new(format!("{QUIET},info")));
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry().with(filter);
+    let _already_set = match format {
+        LogFormat::Text => registry.with(lines.without_time().with_target(false).compact()).try_init(),
+        LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
+    };
+}
