@@ -1,0 +1,1 @@
+//! The stand-ins for what cannot run on one machine.
