@@ -1,1 +1,3 @@
-//! (skeleton)
+//! The pipeline-failure agent: one failed pipeline in, one correct issue out.
+pub mod redact;
+pub mod text;
