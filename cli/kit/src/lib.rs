@@ -8,3 +8,4 @@ pub mod http;
 pub mod meter;
 pub mod secret;
 pub mod telemetry;
+pub mod yaml;
