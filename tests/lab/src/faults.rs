@@ -189,7 +189,8 @@ impl Faults {
         })
     }
 
-    /// Adds a fault, replacing one for the same stand-in and subjects; [`Behaviour::Normal`] removes it.
+    /// Adds a fault, replacing one for the same stand-in and subjects. [`Behaviour::Normal`] for all
+    /// subjects only removes; for some it is an exception from a fault for all.
     pub fn set(&self, fault: Fault) {
         self.table.with(|table| {
             table.retain(|known| known.stand_in != fault.stand_in || known.only != fault.only);
