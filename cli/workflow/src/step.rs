@@ -130,21 +130,25 @@ impl Outcome {
 }
 
 /// Class of a failure; the command line maps it to its exit code.
+///
+/// Ordered by how little another run alone would help, so that the greatest of several speaks for them all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Failure {
-    /// The order cannot be carried out as written.
-    Usage,
-    /// Not authenticated, or not allowed.
-    Denied,
-    /// Not ready within its time; a re-run resumes.
-    TimedOut,
-    /// Something is left that should be gone.
-    Leftover,
-    /// A service answered wrongly or not at all.
-    Service,
     /// Somebody else holds what is needed; try later.
     Busy,
+    /// Not ready within its time; a re-run resumes.
+    TimedOut,
+    /// A service answered wrongly or not at all.
+    Service,
+    /// Something is left that should be gone.
+    Leftover,
+    /// Not authenticated, or not allowed.
+    Denied,
+    /// The order cannot be carried out as written.
+    Usage,
+    /// A defect of this program.
+    Internal,
     /// Stopped from outside.
     Interrupted,
 }
@@ -180,6 +184,12 @@ impl StepError {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// The message and those of its causes, outermost first.
+    pub fn chain(&self) -> Vec<String> {
+        let outermost: &(dyn Error + 'static) = self;
+        std::iter::successors(Some(outermost), |&error| error.source()).map(ToString::to_string).collect()
     }
 }
 
