@@ -1,10 +1,10 @@
 //! What the engine says while it works: its only output besides the report.
 //!
-//! Terminal progress, plain lines, JSON lines and tests are all [`Sink`]s of the same events. As JSON an event
-//! is one flat object and a stable interface (`v` counts its incompatible changes):
+//! Terminal progress, plain lines, JSON lines and tests are all [`Sink`]s of the same events. As JSON an
+//! event is one flat object and a stable interface (`v` counts its incompatible changes):
 //!
 //! ```json
-//! {"v":1,"at_ms":1200,"guid":"x1","step":"gitea-instance","kind":"step-waiting","what":"Gitea","seen":"starting","since_ms":80}
+//! {"v":1,"at_ms":1200,"guid":"x1","step":"gitea","kind":"step-waiting","what":"Gitea","seen":"starting","since_ms":80}
 //! ```
 //!
 //! Every step listed by `run-started` gets exactly one closing event ([`EventKind::closes_step`]);
@@ -221,7 +221,9 @@ impl<F: Fn(&Event) + Send + Sync> Sink for F {
 
 impl Sink for Vec<Arc<dyn Sink>> {
     fn emit(&self, event: &Event) {
-        self.iter().for_each(|sink| sink.emit(event));
+        for sink in self {
+            sink.emit(event);
+        }
     }
 }
 

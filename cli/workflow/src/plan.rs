@@ -131,7 +131,9 @@ impl Plan {
             return Err(PlanError::RevertCycle { steps: named(cycle) });
         }
         let parts = parts(&ids, &before_apply, selection)?;
-        before_revert.iter_mut().for_each(|list| list.retain(|at| parts[*at] == Part::Runs));
+        for list in &mut before_revert {
+            list.retain(|at| parts[*at] == Part::Runs);
+        }
         Ok(Self { steps, parts, before_apply, before_revert })
     }
 

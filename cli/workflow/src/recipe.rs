@@ -1,4 +1,5 @@
-//! The recipe as data: an ordered list of step names with settings, and the catalogue that turns it into steps.
+//! The recipe as data: an ordered list of step names with settings, and the catalogue that turns it into
+//! steps.
 //!
 //! ```yaml
 //! - step: namespaces
@@ -68,7 +69,8 @@ pub enum RecipeError {
         source: serde_json::Error,
     },
     /// An entry names a step that is not in the catalogue.
-    #[error("{place} of the recipe is no step{}; known are {}", nearest(&.place.step, .known), .known.join(", "))]
+    #[error("{place} of the recipe is no step{}; known are {}", 
+        nearest(&.place.step, .known), .known.join(", "))]
     Unknown {
         /// Which one.
         place: Place,

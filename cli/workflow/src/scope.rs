@@ -1,7 +1,7 @@
 //! What the engine hands a step: its time, the way to be stopped, and its voice.
 
 use std::{
-    fmt::{self, Write as _},
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -130,10 +130,17 @@ impl Scope {
     /// The error of a step that was dropped: how long it ran, and what it was waiting for.
     pub(crate) fn cut_short(&self, failure: Failure) -> StepError {
         let verb = if failure == Failure::TimedOut { "not done" } else { "stopped" };
+        let waits = self
+            .state()
+            .waits
+            .iter()
+            .rev()
+            .map(|Wait { what, seen, .. }| format!("{what}: {seen}"))
+            .collect::<Vec<_>>();
         let mut text = format!("{verb} after {:.1?}", self.inner.started.elapsed());
-        for (nth, Wait { what, seen, .. }) in self.state().waits.iter().rev().enumerate() {
-            let joint = if nth == 0 { ", waiting for" } else { "; and for" };
-            write!(text, "{joint} {what}: {seen}").expect("writing to a string cannot fail");
+        if !waits.is_empty() {
+            text += ", waiting for ";
+            text += &waits.join("; and for ");
         }
         StepError::new(failure, text)
             .hint("what is done stays done: the same command again goes on from here")

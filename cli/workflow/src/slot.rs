@@ -44,16 +44,13 @@ impl<T: PartialEq> Slot<T> {
     /// Sets the value and hands it back. Setting an equal value again is fine, as steps may be applied
     /// twice; a different one is a defect and an error.
     pub fn fill(&self, value: T) -> Result<&T, StepError> {
-        // The first writer wins also between threads; whoever comes second compares.
-        let mut second = Some(value);
-        let held = self.value.get_or_init(|| second.take().expect("the closure runs at most once"));
-        match second {
-            Some(other) if other != *held => {
+        match self.value.set(value) {
+            Err(other) if self.peek() != Some(&other) => {
                 let Self { name, filled_by, .. } = self;
                 let what = format!("fill {name} of step `{filled_by}` a second time, with another value");
                 Err(StepError::new(Failure::Internal, what))
             }
-            _ => Ok(held),
+            _ => self.get(),
         }
     }
 }

@@ -33,7 +33,8 @@ pub trait Step: Send + Sync {
 
     /// Why this step has nothing to do in this order or on this cluster, if so.
     ///
-    /// A skipped step counts as done for the steps that need it, and as gone in reverse.
+    /// A skipped step counts as done for the steps that need it, and as gone in reverse. Asked in every walk
+    /// when the step's turn has come.
     fn skipped(&self) -> Option<String> {
         None
     }

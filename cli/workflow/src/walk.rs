@@ -1,6 +1,11 @@
 //! Walks a plan: forward, in reverse, or just looking.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use serde::Serialize;
@@ -98,7 +103,7 @@ impl Run {
 /// The moment a limit is reached that starts to count now; without one, or beyond what clocks can hold, later
 /// than anything here lasts.
 pub(crate) fn end_of(limit: Option<Duration>) -> Instant {
-    let thirty_years = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+    let thirty_years = Duration::from_hours(30 * 365 * 24);
     Instant::now() + limit.unwrap_or(thirty_years).min(thirty_years)
 }
 
@@ -163,10 +168,11 @@ impl<'a> Walk<'a> {
                 return self.report();
             }
             // Steps come before the end of patience: one that ends at the last moment has ended.
+            let patience_ends = sleep_until(patience.unwrap_or_else(|| end_of(None)));
             tokio::select! { biased;
                 () = self.run.cancel.cancelled(), if patience.is_none() => {}
                 Some((at, ending)) = self.running.next() => self.settle(at, ending),
-                () = sleep_until(patience.unwrap_or_else(|| end_of(None))), if patience.is_some() => self.drop_running(),
+                () = patience_ends, if patience.is_some() => self.drop_running(),
             }
         }
     }
@@ -204,22 +210,22 @@ impl<'a> Walk<'a> {
 
     /// Why a step whose turn has come will not run, if so.
     fn hindrance(&self, at: usize) -> Option<Ending> {
-        let looks = self.looks(at);
-        let blocked = || {
-            self.before(at).iter().find_map(|&other| match &self.states[other] {
-                State::Ended(ending, _) => {
-                    let (step, other) = (self.plan.steps[at].id(), self.plan.steps[other].id());
-                    obstacle(self.verb, step, other, ending)
-                }
-                State::Pending | State::Running(_) => None,
-            })
-        };
-        match self.halt {
-            Some(Failure::Interrupted) => Some(Ending::NotStarted(Failure::Interrupted)),
-            // Looking harms nobody, and tells more than "blocked" would.
-            halt if looks => halt.map(Ending::NotStarted),
-            halt => blocked().or(halt.map(Ending::NotStarted)),
+        let step = &self.plan.steps[at];
+        match catch_unwind(AssertUnwindSafe(|| step.skipped())) {
+            Ok(None) => {}
+            Ok(Some(reason)) => return Some(Ending::Skipped(reason)),
+            Err(panic) => return Some(Ending::Failed(panicked(step.id(), &*panic))),
         }
+        let halted = self.halt.map(Ending::NotStarted);
+        // Looking harms nothing and tells more than "blocked" would; interrupted, all that is left is alike.
+        if self.looks(at) || self.halt == Some(Failure::Interrupted) {
+            return halted;
+        }
+        let blocked = self.before(at).iter().find_map(|&other| match &self.states[other] {
+            State::Ended(ending, _) => obstacle(self.verb, step.id(), self.plan.steps[other].id(), ending),
+            State::Pending | State::Running(_) => None,
+        });
+        blocked.or(halted)
     }
 
     fn looks(&self, at: usize) -> bool {
@@ -227,10 +233,10 @@ impl<'a> Walk<'a> {
     }
 
     fn start(&mut self, at: usize) {
-        let limit = end_of(self.run.step_timeout);
         let step = self.plan.steps[at].clone();
-        let scope = self.run.scope(step.id(), limit.min(self.deadline));
+        let scope = self.run.scope(step.id(), end_of(self.run.step_timeout).min(self.deadline));
         let verb = if self.looks(at) { Verb::Look } else { self.verb };
+        scope.emit(EventKind::StepStarted);
         self.states[at] = State::Running(scope.clone());
         self.running.push(attempt(step, verb, scope).map(move |ending| (at, ending)).boxed());
     }
@@ -279,31 +285,25 @@ impl<'a> Walk<'a> {
 
 /// Runs a step to its end, whatever that is: a result, a panic, or its deadline.
 async fn attempt(step: Arc<dyn Step>, verb: Verb, scope: Scope) -> Ending {
-    // A step that panicked is not polled again, and its scope and slots hold no half-made values.
-    let work = AssertUnwindSafe(act(&*step, verb, &scope)).catch_unwind();
-    match timeout_at(scope.deadline(), work).await {
-        Ok(Ok(ending)) => ending,
-        Ok(Err(panic)) => {
-            let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-            let text = text
-                .or_else(|| panic.downcast_ref::<String>().cloned())
-                .unwrap_or_else(|| "no message".to_owned());
-            let error = StepError::new(Failure::Internal, format!("step `{}` panicked", step.id()));
-            Ending::Failed(error.because(text).hint("this is a defect of the program: please report it"))
+    // What a panic leaves half-made is the step's own, and the step is not asked again.
+    let work = AssertUnwindSafe(async {
+        match verb {
+            Verb::Provision => step.apply(&scope).await.map(Ending::Done),
+            Verb::Destroy => step.revert(&scope).await.map(Ending::Done),
+            Verb::Look => step.probe(&scope).await.map(Ending::Seen),
         }
+    });
+    match timeout_at(scope.deadline(), work.catch_unwind()).await {
+        Ok(Ok(ended)) => ended.unwrap_or_else(Ending::Failed),
+        Ok(Err(panic)) => Ending::Failed(panicked(step.id(), &*panic)),
         Err(_) => Ending::Failed(scope.cut_short(Failure::TimedOut)),
     }
 }
 
-async fn act(step: &dyn Step, verb: Verb, scope: &Scope) -> Ending {
-    if let Some(reason) = step.skipped() {
-        return Ending::Skipped(reason);
-    }
-    scope.emit(EventKind::StepStarted);
-    let ended = match verb {
-        Verb::Provision => step.apply(scope).await.map(Ending::Done),
-        Verb::Destroy => step.revert(scope).await.map(Ending::Done),
-        Verb::Look => step.probe(scope).await.map(Ending::Seen),
-    };
-    ended.unwrap_or_else(Ending::Failed)
+fn panicked(step: StepId, panic: &(dyn Any + Send)) -> StepError {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    let text =
+        text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned());
+    let error = StepError::new(Failure::Internal, format!("step `{step}` panicked"));
+    error.because(text).hint("this is a defect of the program: please report it")
 }
