@@ -44,6 +44,8 @@ proptest! {
                 } else {
                     prop_assert_eq!(world.at(Moment::Began, script.id), Some(begins), "{}", script.id);
                     ends.push((script.id, begins + script.takes));
+                    let ended = trial.report.steps.iter().find(|ended| ended.step == script.id).unwrap();
+                    prop_assert_eq!(ended.took, script.takes);
                 }
             }
             Ok(())

@@ -191,3 +191,16 @@ fn the_overall_limit_stops_a_destroy() {
         assert_eq!((trial.ended(), trial.report.worst_failure()), (tick(3), Some(Failure::TimedOut)));
     });
 }
+
+#[test]
+fn the_worst_failure_speaks_for_the_run() {
+    paused(async {
+        let fails =
+            |id, failure| Script { revert_fault: Some(Fault::Error(failure)), ..Script::new(id, &[]) };
+        let scripts =
+            [fails("a", Failure::TimedOut), fails("b", Failure::Denied), fails("c", Failure::Service)];
+        let (_, trial) = play(Verb::Destroy, &scripts, |_| {}).await;
+        assert_eq!(trial.endings(&scripts), "failed:timed-out failed:denied failed:service");
+        assert_eq!(trial.report.worst_failure(), Some(Failure::Denied));
+    });
+}
