@@ -11,14 +11,17 @@ use std::{
     time::Duration,
 };
 
-use tokio::task::JoinSet;
+use tokio::{
+    sync::mpsc,
+    task::{AbortHandle, JoinSet},
+};
 
 use super::{
     cluster::{Change, Cluster, ObjectKey},
     kinds::Kind,
     pace,
 };
-use crate::platform::{Behaviour, Platform, StandIn};
+use crate::platform::{Behaviour, Faults, Platform, StandIn};
 
 /// What one stand-in does for one kind of object.
 pub(crate) trait Reconciler: Send + Sync + 'static {
@@ -84,84 +87,131 @@ impl WorkQueue {
 /// is seen.
 pub(crate) fn spawn<R: Reconciler>(reconciler: R, cluster: &Cluster, platform: &Platform) {
     let changes = cluster.subscribe(R::WATCHES);
-    let (cluster, platform) = (cluster.clone(), platform.clone());
+    let shutdown = platform.shutdown.clone();
+    let driver = Driver {
+        reconciler: Arc::new(reconciler),
+        cluster: cluster.clone(),
+        faults: platform.faults.clone(),
+        queue: WorkQueue::default(),
+        known: BTreeSet::new(),
+        failures: HashMap::new(),
+        work: JoinSet::new(),
+        timers: JoinSet::new(),
+        pending: HashMap::new(),
+    };
     tokio::spawn(async move {
-        let shutdown = platform.shutdown.clone();
         tokio::select! {
             () = shutdown.cancelled() => {}
-            () = drive(Arc::new(reconciler), changes, &cluster, &platform) => {}
+            () = driver.run(changes) => {}
         }
     });
 }
 
-async fn drive<R: Reconciler>(
+/// How one look at an object ended.
+enum Outcome {
+    Done(Next),
+    /// The stand-in plays absent.
+    Skipped,
+    Failed(anyhow::Error),
+}
+
+struct Driver<R> {
     reconciler: Arc<R>,
-    mut changes: tokio::sync::mpsc::UnboundedReceiver<Change>,
-    cluster: &Cluster,
-    platform: &Platform,
-) {
-    let mut faults = platform.faults.subscribe();
-    let mut queue = WorkQueue::default();
-    let mut known: BTreeSet<ObjectKey> = BTreeSet::new();
-    let mut failures: HashMap<ObjectKey, u32> = HashMap::new();
-    let mut work: JoinSet<(ObjectKey, anyhow::Result<Next>)> = JoinSet::new();
-    let mut later: JoinSet<ObjectKey> = JoinSet::new();
-    loop {
-        tokio::select! {
-            change = changes.recv() => {
-                let Some(change) = change else { return };
-                for key in reconciler.affected(&change) {
-                    known.insert(key.clone());
-                    queue.offer(key);
-                }
-            }
-            Ok(()) = faults.changed() => known.iter().cloned().for_each(|key| queue.offer(key)),
-            Some(Ok(key)) = later.join_next() => queue.offer(key),
-            Some(finished) = work.join_next() => {
-                let Ok((key, outcome)) = finished else { continue };
-                queue.finish(&key);
-                let pause = match outcome {
-                    Ok(next) => {
-                        failures.remove(&key);
-                        if cluster.get(&key).is_none() {
-                            known.remove(&key);
-                        }
-                        match next {
-                            Next::Wait => None,
-                            Next::Again(pause) => Some(pause),
-                        }
+    cluster: Cluster,
+    faults: Arc<Faults>,
+    queue: WorkQueue,
+    /// Objects that exist, and gone ones whose end was not dealt with yet.
+    known: BTreeSet<ObjectKey>,
+    failures: HashMap<ObjectKey, u32>,
+    work: JoinSet<(ObjectKey, Outcome)>,
+    timers: JoinSet<ObjectKey>,
+    /// At most one timer for an object: the newest.
+    pending: HashMap<ObjectKey, AbortHandle>,
+}
+
+impl<R: Reconciler> Driver<R> {
+    async fn run(mut self, mut changes: mpsc::UnboundedReceiver<Change>) {
+        let mut faults = self.faults.subscribe();
+        loop {
+            tokio::select! {
+                change = changes.recv() => {
+                    let Some(change) = change else { return };
+                    for key in self.reconciler.affected(&change) {
+                        self.known.insert(key.clone());
+                        self.queue.offer(key);
                     }
-                    Err(error) => {
-                        let count = failures.entry(key.clone()).or_default();
-                        tracing::debug!(stand_in = %R::STAND_IN, object = %key, attempt = *count + 1,
-                            error = format!("{error:#}"), "will be tried again");
-                        let pause = pace::backoff(*count);
-                        *count = count.saturating_add(1);
-                        Some(pause)
-                    }
-                };
-                if let Some(pause) = pause {
-                    later.spawn(async move {
-                        pace::pause(pause).await;
-                        key
-                    });
                 }
+                Ok(()) = faults.changed() => {
+                    self.known.iter().cloned().for_each(|key| self.queue.offer(key));
+                }
+                Some(timer) = self.timers.join_next() => {
+                    if let Ok(key) = timer {
+                        self.pending.remove(&key);
+                        self.queue.offer(key);
+                    }
+                }
+                Some(finished) = self.work.join_next() => match finished {
+                    Ok((key, outcome)) => self.settle(key, outcome),
+                    Err(error) => tracing::error!(stand_in = %R::STAND_IN, %error, "a look at an object died"),
+                },
             }
+            self.take_up();
         }
-        for key in queue.start() {
-            let behaviour = platform.faults.behaviour(R::STAND_IN, &reconciler.subject(&key));
-            let reconciler = reconciler.clone();
-            work.spawn(async move {
+    }
+
+    fn take_up(&mut self) {
+        for key in self.queue.start() {
+            let behaviour = self.faults.behaviour(R::STAND_IN, &self.reconciler.subject(&key));
+            let reconciler = self.reconciler.clone();
+            self.work.spawn(async move {
+                if let Behaviour::Slow(delay) = behaviour {
+                    pace::pause(delay).await;
+                }
                 let outcome = match behaviour {
-                    Behaviour::Absent => Ok(Next::Wait),
-                    Behaviour::Slow(delay) => {
-                        pace::pause(delay).await;
-                        reconciler.reconcile(&key, behaviour).await
-                    }
-                    _ => reconciler.reconcile(&key, behaviour).await,
+                    Behaviour::Absent => Outcome::Skipped,
+                    _ => match reconciler.reconcile(&key, behaviour).await {
+                        Ok(next) => Outcome::Done(next),
+                        Err(error) => Outcome::Failed(error),
+                    },
                 };
                 (key, outcome)
             });
+        }
+    }
+
+    fn settle(&mut self, key: ObjectKey, outcome: Outcome) {
+        self.queue.finish(&key);
+        let pause = match outcome {
+            Outcome::Skipped => None,
+            Outcome::Done(next) => {
+                self.failures.remove(&key);
+                if self.cluster.get(&key).is_none() {
+                    self.known.remove(&key);
+                }
+                match next {
+                    Next::Wait => None,
+                    Next::Again(pause) => Some(pause),
+                }
+            }
+            Outcome::Failed(error) => {
+                let count = self.failures.entry(key.clone()).or_default();
+                let pause = pace::backoff(*count);
+                *count = count.saturating_add(1);
+                tracing::debug!(stand_in = %R::STAND_IN, object = %key, failures = *count,
+                    error = format!("{error:#}"), "will be tried again");
+                Some(pause)
+            }
+        };
+        if let Some(timer) = self.pending.remove(&key) {
+            timer.abort();
+        }
+        if let Some(pause) = pause {
+            let name = key.clone();
+            let timer = self.timers.spawn(async move {
+                pace::pause(pause).await;
+                name
+            });
+            self.pending.insert(key, timer);
         }
     }
 }

@@ -1,0 +1,154 @@
+//! Finished builds by content: one folder per hash of everything that went in, put in place by one
+//! rename, made by one process at a time.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest, Sha256};
+
+use super::{BuildError, progress::Progress};
+
+/// The hash of everything a build depends on.
+#[derive(Clone, Debug, Default)]
+pub struct Key(Sha256);
+
+impl Key {
+    /// Adds an input. Name and content are hashed with their lengths, so that no two different lists of
+    /// inputs look the same.
+    #[must_use]
+    pub fn with(mut self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        for part in [name.as_bytes(), content.as_ref()] {
+            self.0.update((part.len() as u64).to_le_bytes());
+            self.0.update(part);
+        }
+        self
+    }
+
+    /// Sixteen hexadecimal characters.
+    pub fn text(&self) -> String {
+        hex::encode(&self.0.clone().finalize()[..8])
+    }
+}
+
+/// The folder of finished builds.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    directory: PathBuf,
+}
+
+impl Cache {
+    /// Keeps builds in `directory`.
+    pub fn new(directory: PathBuf) -> Self {
+        Self { directory }
+    }
+
+    /// The finished build `name` of that key, made by `build` in an empty folder if it is not there yet.
+    ///
+    /// # Errors
+    /// What `build` says, or that the folder cannot be written.
+    pub async fn entry(
+        &self,
+        name: &str,
+        key: &Key,
+        progress: Progress,
+        build: impl AsyncFnOnce(&Path) -> Result<(), BuildError>,
+    ) -> Result<PathBuf, BuildError> {
+        let entry = self.directory.join(format!("{name}-{}", key.text()));
+        if entry.is_dir() {
+            return Ok(entry);
+        }
+        let failed = |source| BuildError::Cache { path: self.directory.clone(), source };
+        fs::create_dir_all(&self.directory).map_err(failed)?;
+        let _lock = self.lock(progress).await.map_err(failed)?;
+        if entry.is_dir() {
+            return Ok(entry);
+        }
+        let partial = self.directory.join(format!(".{name}.partial"));
+        match fs::remove_dir_all(&partial) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => fs::create_dir(&partial).map_err(failed)?,
+        }
+        build(&partial).await?;
+        fs::rename(&partial, &entry).map_err(failed)?;
+        Ok(entry)
+    }
+
+    /// One build at a time on this machine: a Go build of this size wants all cores and gigabytes of
+    /// memory. The lock goes with the process that holds it, however that ends.
+    async fn lock(&self, progress: Progress) -> io::Result<File> {
+        let lock = File::options().create(true).append(true).open(self.directory.join("lock"))?;
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        let task = progress.begin("waiting for another lab's build");
+        let locked = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await;
+        let locked = locked.map_err(io::Error::other)??;
+        task.done();
+        Ok(locked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(text: &str) -> Key {
+        Key::default().with("input", text)
+    }
+
+    #[test]
+    fn every_input_counts_and_boundaries_do_too() {
+        let base = Key::default().with("go.mod", "ab").with("go.sum", "c").text();
+        assert_eq!(base, Key::default().with("go.mod", "ab").with("go.sum", "c").text());
+        assert_ne!(base, Key::default().with("go.mod", "a").with("go.sum", "bc").text());
+        assert_ne!(base, Key::default().with("go.mod", "ab").with("go.su", "mc").text());
+        assert_ne!(base, Key::default().with("go.sum", "c").with("go.mod", "ab").text());
+    }
+
+    #[tokio::test]
+    async fn a_build_happens_once_per_key_and_a_failed_one_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::new(directory.path().join("builds"));
+        let write = |text: &'static str| {
+            async move |partial: &Path| {
+                fs::write(partial.join("out"), text).unwrap();
+                Ok(())
+            }
+        };
+        let fail = async |partial: &Path| {
+            fs::write(partial.join("half"), "x").unwrap();
+            Err(BuildError::Missing { program: "go", hint: "" })
+        };
+        assert!(cache.entry("part", &key("1"), Progress::Silent, fail).await.is_err());
+        let made = cache.entry("part", &key("1"), Progress::Silent, write("first")).await.unwrap();
+        let again = cache.entry("part", &key("1"), Progress::Silent, write("second")).await.unwrap();
+        let other = cache.entry("part", &key("2"), Progress::Silent, write("third")).await.unwrap();
+        assert_eq!((made.clone(), fs::read_to_string(again.join("out")).unwrap()), (again, "first".into()));
+        assert_ne!(made, other);
+        assert!(!made.join("half").exists(), "the failed attempt's files were kept");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn two_who_want_the_same_build_get_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::new(directory.path().join("builds"));
+        let count = std::sync::atomic::AtomicUsize::new(0);
+        let build = async |_: &Path| {
+            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            Ok(())
+        };
+        let wanted = key("shared");
+        let (first, second) = tokio::join!(
+            cache.entry("part", &wanted, Progress::Silent, build),
+            cache.entry("part", &wanted, Progress::Silent, build)
+        );
+        assert_eq!(first.unwrap(), second.unwrap());
+        assert_eq!(count.load(std::sync::atomic::Ordering::SeqCst), 1);
+    }
+}

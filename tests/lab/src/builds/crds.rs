@@ -1,0 +1,180 @@
+//! The `CustomResourceDefinition`s of the real operators, read from their Go modules and kept as JSON,
+//! which the API server takes as it is.
+//!
+//! Two kinds are in no Go module and two are served by OpenShift's aggregated API rather than a CRD:
+//! those are ours, in [`own`].
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    BuildError,
+    cache::{Cache, Key},
+    golang, pinned,
+    progress::Progress,
+    sources,
+};
+
+const MODULE: [(&str, &str); 2] =
+    [("go.mod", include_str!("../../go/crds/go.mod")), ("go.sum", include_str!("../../go/crds/go.sum"))];
+
+const OPENSHIFT: &str = "github.com/openshift/api";
+const ARGOCD: &str = "github.com/argoproj/argo-cd/v3";
+const TOOLHIVE: &str = "github.com/stacklok/toolhive";
+
+/// Manifests below the modules' folders, without OpenShift's.
+const EVERYWHERE: [(&str, &str); 9] = [
+    (ARGOCD, "manifests/crds/application-crd.yaml"),
+    (ARGOCD, "manifests/crds/applicationset-crd.yaml"),
+    (ARGOCD, "manifests/crds/appproject-crd.yaml"),
+    (TOOLHIVE, "deploy/charts/operator-crds/files/crds/toolhive.stacklok.dev_mcpauthzconfigs.yaml"),
+    (TOOLHIVE, "deploy/charts/operator-crds/files/crds/toolhive.stacklok.dev_mcpexternalauthconfigs.yaml"),
+    (TOOLHIVE, "deploy/charts/operator-crds/files/crds/toolhive.stacklok.dev_mcpgroups.yaml"),
+    (TOOLHIVE, "deploy/charts/operator-crds/files/crds/toolhive.stacklok.dev_mcpoidcconfigs.yaml"),
+    (TOOLHIVE, "deploy/charts/operator-crds/files/crds/toolhive.stacklok.dev_mcpservers.yaml"),
+    (TOOLHIVE, "deploy/charts/operator-crds/files/crds/toolhive.stacklok.dev_mcptoolconfigs.yaml"),
+];
+
+/// What only an OpenShift cluster has.
+const ON_OPENSHIFT: [(&str, &str); 8] = [
+    (OPENSHIFT, "config/v1/zz_generated.crd-manifests/0000_10_config-operator_01_consoles.crd.yaml"),
+    (OPENSHIFT, "config/v1/zz_generated.crd-manifests/0000_10_config-operator_01_ingresses.crd.yaml"),
+    (OPENSHIFT, "config/v1/zz_generated.crd-manifests/0000_10_config-operator_01_oauths.crd.yaml"),
+    (OPENSHIFT, "operator/v1/zz_generated.crd-manifests/0000_50_console_01_consoles.crd.yaml"),
+    (OPENSHIFT, "operator/v1/zz_generated.crd-manifests/0000_50_ingress_00_ingresscontrollers.crd.yaml"),
+    (
+        OPENSHIFT,
+        "quota/v1/zz_generated.crd-manifests/0000_03_config-operator_01_clusterresourcequotas.crd.yaml",
+    ),
+    (OPENSHIFT, "route/v1/zz_generated.crd-manifests/routes-Default.crd.yaml"),
+    (
+        OPENSHIFT,
+        "security/v1/zz_generated.crd-manifests/\
+         0000_03_config-operator_01_securitycontextconstraints-Default.crd.yaml",
+    ),
+];
+
+/// Bump when [`own`] or the conversion below changes.
+const REVISION: &str = "1";
+
+/// The folder of finished manifests: `everywhere/` and `openshift/`, one JSON file per CRD.
+///
+/// # Errors
+/// When the modules cannot be downloaded or a manifest cannot be read.
+pub async fn ensure(cache: &Cache, progress: Progress) -> Result<PathBuf, BuildError> {
+    let lists = format!("{EVERYWHERE:?} {ON_OPENSHIFT:?}");
+    let key = Key::default().with("go.sum", MODULE[1].1).with("manifests", lists).with("revision", REVISION);
+    cache
+        .entry("crds", &key, progress, async |partial| {
+            let task = progress.begin("reading the CRDs of OpenShift, Argo CD and ToolHive (once)");
+            let module = sources(partial, &MODULE)?;
+            let paths = [OPENSHIFT, ARGOCD, TOOLHIVE];
+            let versions = paths.map(|path| pinned(MODULE[0].1, path));
+            let [openshift, argocd, toolhive] = versions;
+            let versions = [openshift?, argocd?, toolhive?];
+            let folders = golang::download(&module, &versions.each_ref().map(String::as_str)).await?;
+            let folder = |module: &str| {
+                let position = paths.iter().position(|path| *path == module);
+                &folders[position.expect("every manifest names one of the three modules")]
+            };
+            for (list, name, ours) in [
+                (&EVERYWHERE[..], "everywhere", own::everywhere()),
+                (&ON_OPENSHIFT[..], "openshift", own::on_openshift()),
+            ] {
+                let target = partial.join(name);
+                fs::create_dir_all(&target).map_err(unwritable(&target))?;
+                for (module, path) in list {
+                    write(&target, &read(&folder(module).join(path))?)?;
+                }
+                ours.iter().try_for_each(|definition| write(&target, definition))?;
+            }
+            task.done();
+            Ok(())
+        })
+        .await
+}
+
+/// The manifests in a finished folder, as the bytes to send.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn load(folder: &Path, openshift: bool) -> Result<Vec<Vec<u8>>, BuildError> {
+    let mut manifests = Vec::new();
+    for name in ["everywhere", "openshift"].into_iter().take(if openshift { 2 } else { 1 }) {
+        let folder = folder.join(name);
+        let unreadable = |source| BuildError::Cache { path: folder.clone(), source };
+        for entry in fs::read_dir(&folder).map_err(unreadable)? {
+            manifests.push(fs::read(entry.map_err(unreadable)?.path()).map_err(unreadable)?);
+        }
+    }
+    Ok(manifests)
+}
+
+fn read(path: &Path) -> Result<Value, BuildError> {
+    let wrong = |reason: String| BuildError::Manifest { path: path.to_owned(), reason };
+    let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let definition: Value = tenant_kit::yaml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    match definition["kind"].as_str() {
+        Some("CustomResourceDefinition") => Ok(definition),
+        other => Err(wrong(format!("its kind is {other:?}"))),
+    }
+}
+
+fn write(folder: &Path, definition: &Value) -> Result<(), BuildError> {
+    let name = definition["metadata"]["name"].as_str().unwrap_or_default();
+    let path = folder.join(format!("{name}.json"));
+    fs::write(&path, definition.to_string()).map_err(unwritable(&path))
+}
+
+fn unwritable(path: &Path) -> impl Fn(std::io::Error) -> BuildError {
+    |source| BuildError::Cache { path: path.to_owned(), source }
+}
+
+mod own {
+    //! Definitions in our own words, for kinds that no Go module carries.
+
+    use super::{Value, json};
+
+    /// Gitea's operator is an Ansible operator image; what its kind accepts: provisioning reference,
+    /// section 4 (any spec and status, status subresource).
+    pub(super) fn everywhere() -> Vec<Value> {
+        vec![definition("pfe.rhpds.com", "v1", ("Gitea", "gitea"), "Namespaced", true)]
+    }
+
+    /// The `ArgoCD` kind of the Argo CD operator (provisioning reference, 2.1), and users, groups and
+    /// identities, which OpenShift's OAuth API server stores and which need no schema here.
+    pub(super) fn on_openshift() -> Vec<Value> {
+        vec![
+            definition("argoproj.io", "v1beta1", ("ArgoCD", "argocds"), "Namespaced", true),
+            definition("user.openshift.io", "v1", ("Group", "groups"), "Cluster", false),
+            definition("user.openshift.io", "v1", ("Identity", "identities"), "Cluster", false),
+            definition("user.openshift.io", "v1", ("User", "users"), "Cluster", false),
+        ]
+    }
+
+    fn definition(group: &str, version: &str, names: (&str, &str), scope: &str, status: bool) -> Value {
+        let (kind, plural) = names;
+        let subresources = if status { json!({"status": {}}) } else { json!({}) };
+        json!({
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": format!("{plural}.{group}")},
+            "spec": {
+                "group": group,
+                "scope": scope,
+                "names": {"kind": kind, "plural": plural, "singular": kind.to_lowercase(), "listKind": format!("{kind}List")},
+                "versions": [{
+                    "name": version,
+                    "served": true,
+                    "storage": true,
+                    "subresources": subresources,
+                    "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
+                }],
+            },
+        })
+    }
+}

@@ -1,0 +1,168 @@
+//! The Go toolchain: what it is, and builds with it.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use serde::Deserialize;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::Command,
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{BuildError, progress::Progress};
+
+/// How much of a failed build's output an error quotes.
+const TAIL_LINES: usize = 20;
+
+/// The installed toolchain.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub struct Toolchain {
+    goversion: String,
+    goos: String,
+    goarch: String,
+    cc: String,
+}
+
+impl Toolchain {
+    /// Asks `go` what it is, and checks for the C compiler that Gitea's SQLite needs.
+    ///
+    /// # Errors
+    /// When either is missing.
+    pub async fn find() -> Result<Self, BuildError> {
+        let missing =
+            BuildError::Missing { program: "go", hint: "install Go 1.26.2 or later: https://go.dev/dl" };
+        let asked =
+            Command::new("go").args(["env", "-json", "GOVERSION", "GOOS", "GOARCH", "CC"]).output().await;
+        let Some(output) = asked.ok().filter(|output| output.status.success()) else { return Err(missing) };
+        let toolchain: Self = serde_json::from_slice(&output.stdout).map_err(|_| missing)?;
+        let compiler = toolchain.cc.split_ascii_whitespace().next().unwrap_or("cc");
+        require(compiler, "a C compiler", "install one: apt-get install gcc libc6-dev").await?;
+        Ok(toolchain)
+    }
+
+    /// What distinguishes this toolchain's output from another's.
+    pub fn identity(&self) -> String {
+        format!("{} {}/{}", self.goversion, self.goos, self.goarch)
+    }
+}
+
+/// Fails with a hint unless `command --version` runs.
+pub(super) async fn require(
+    command: &str,
+    program: &'static str,
+    hint: &'static str,
+) -> Result<(), BuildError> {
+    let asked = Command::new(command).arg("--version").output().await;
+    if asked.is_ok_and(|output| output.status.success()) {
+        Ok(())
+    } else {
+        Err(BuildError::Missing { program, hint })
+    }
+}
+
+/// One `go build` of a package into one file.
+#[derive(Debug)]
+pub struct GoBuild<'a> {
+    /// The folder with go.mod.
+    pub module: &'a Path,
+    /// What to build: an import path or `.`.
+    pub package: &'a str,
+    /// Flags besides `-v`, `-trimpath` and `-o`.
+    pub flags: &'a [&'a str],
+    /// The file to write.
+    pub output: &'a Path,
+}
+
+impl GoBuild<'_> {
+    /// Runs the build, showing the number of packages compiled so far.
+    ///
+    /// # Errors
+    /// When it fails: the error quotes the end of its output.
+    pub async fn run(&self, what: &'static str, progress: Progress) -> Result<(), BuildError> {
+        let mut arguments: Vec<OsString> = vec!["build".into(), "-v".into(), "-trimpath".into()];
+        arguments.extend(self.flags.iter().map(OsString::from));
+        arguments.extend(["-o".into(), self.output.into(), self.package.into()]);
+
+        let mut task = progress.begin(format_args!("building {what} (once)"));
+        let mut child = command(self.module)
+            .args(&arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|source| BuildError::Start { what, source })?;
+        let mut lines = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
+        let (mut packages, mut downloads, mut tail) = (0_usize, 0_usize, Vec::new());
+        let mut tick = interval(Duration::from_secs(1));
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                line = lines.next_line() => match line {
+                    Ok(Some(line)) if line.starts_with("go: downloading") => downloads += 1,
+                    // With -v, Go prints the import path of each package it compiles.
+                    Ok(Some(line)) if !line.contains([' ', ':']) => packages += 1,
+                    Ok(Some(line)) => tail.push(line),
+                    Ok(None) | Err(_) => break,
+                },
+                _ = tick.tick() => task.note(&match (packages, downloads) {
+                    (0, 0) => "reading modules".to_owned(),
+                    (0, _) => format!("{downloads} modules downloaded"),
+                    _ => format!("{packages} packages compiled"),
+                }),
+            }
+        }
+        let status = child.wait().await.map_err(|source| BuildError::Start { what, source })?;
+        if !status.success() {
+            let output = tail.split_off(tail.len().saturating_sub(TAIL_LINES)).join("\n");
+            return Err(BuildError::Failed { what, output });
+        }
+        task.done();
+        Ok(())
+    }
+}
+
+/// `go` in a module of ours: never in somebody's workspace, never changing go.mod or go.sum.
+pub(super) fn command(module: &Path) -> Command {
+    let mut command = Command::new("go");
+    command
+        .current_dir(module)
+        .env("GOWORK", "off")
+        .env("GOFLAGS", "-mod=readonly -buildvcs=false")
+        .env("CGO_ENABLED", "1");
+    command
+}
+
+/// The folders of modules in Go's module cache, downloaded if need be. Only these modules are fetched,
+/// not what they require.
+pub(super) async fn download<const N: usize>(
+    module: &Path,
+    wanted: &[&str; N],
+) -> Result<[PathBuf; N], BuildError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Downloaded {
+        dir: PathBuf,
+    }
+    let what = "the modules with the CRDs";
+    let asked = command(module).args(["mod", "download", "-json"]).args(wanted).output().await;
+    let output = asked.map_err(|source| BuildError::Start { what, source })?;
+    let failed = || {
+        let text =
+            String::from_utf8_lossy(if output.status.success() { &output.stdout } else { &output.stderr });
+        BuildError::Failed { what, output: text.into_owned() }
+    };
+    if !output.status.success() {
+        return Err(failed());
+    }
+    let folders: Vec<Downloaded> = serde_json::Deserializer::from_slice(&output.stdout)
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .map_err(|_| failed())?;
+    folders.into_iter().map(|module| module.dir).collect::<Vec<_>>().try_into().map_err(|_| failed())
+}
