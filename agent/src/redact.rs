@@ -107,7 +107,7 @@ impl Redactor {
             let kind = KINDS[finding.kind].name;
             *self.counts.entry(kind).or_default() += 1;
             out.push_str(&text[done..finding.range.start]);
-            out.push_str(&format!("<secret:{kind}:{}>", self.hash4(&finding.value)));
+            out.extend(["<secret:", kind, ":", &self.hash4(&finding.value), ">"]);
             let lines = text[finding.range.clone()].matches('\n').count();
             out.extend(std::iter::repeat_n('\n', lines));
             done = finding.range.end;

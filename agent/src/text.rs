@@ -101,24 +101,23 @@ impl Decoder {
 
     fn step(&mut self, c: char, out: &mut String) {
         self.escape = match (self.escape, c) {
-            (Escape::None, '\u{1b}') => Escape::Start,
-            (Escape::None, '\u{9b}') => Escape::Csi,
+            // The second pattern: intermediate bytes of a two-byte escape such as `ESC ( B`.
+            (Escape::None, '\u{1b}') | (Escape::Start, ' '..='/') => Escape::Start,
+            (Escape::None, '\u{9b}') | (Escape::Start, '[') | (Escape::Csi, '\u{20}'..='\u{3f}') => {
+                Escape::Csi
+            }
             (Escape::None, c) => {
                 if is_visible(c) {
                     out.push(c);
                 }
                 Escape::None
             }
-            (Escape::Start, '[') => Escape::Csi,
             (Escape::Start, ']' | 'P' | 'X' | '^' | '_') => Escape::String,
-            // Intermediate bytes of a two-byte escape such as `ESC ( B`.
-            (Escape::Start, ' '..='/') => Escape::Start,
             // A line end inside an unfinished escape belongs to the log, not to the escape.
             (Escape::Csi | Escape::String | Escape::Start, '\n') => {
                 out.push('\n');
                 Escape::None
             }
-            (Escape::Csi, '\u{20}'..='\u{3f}') => Escape::Csi,
             (Escape::String, '\u{1b}') => Escape::StringEnd,
             (Escape::String, c) if c != '\u{7}' => Escape::String,
             (Escape::Start | Escape::Csi | Escape::String | Escape::StringEnd, _) => Escape::None,

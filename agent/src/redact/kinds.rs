@@ -151,7 +151,7 @@ pub(super) const KINDS: &[Kind] = &[
     within(
         "authorization-header",
         &["bearer ", "basic ", "negotiate "],
-        r#"(?i)(?:bearer|negotiate) {1,2}(?P<s>[A-Za-z0-9_\-.~+/=]{16,})|(?i)basic {1,2}(?P<s2>[A-Za-z0-9+/]{8,}={0,2})\b"#,
+        r"(?i)(?:bearer|negotiate) {1,2}(?P<s>[A-Za-z0-9_\-.~+/=]{16,})|(?i)basic {1,2}(?P<s2>[A-Za-z0-9+/]{8,}={0,2})\b",
     ),
     within(
         "cookie",
@@ -176,7 +176,7 @@ pub(super) const KINDS: &[Kind] = &[
         r#"(?i)[a-z+]{4,12}://[^\s:/@"'<>]{0,80}:(?P<s>[^\s@"'<>]+)@"#,
     ),
     within("url-password", &["://"], r#"://[^\s:/@"'<>]{0,80}:(?P<s>[^\s@/"'<>]+)@"#),
-    within("url-user-token", &["://"], r#"://(?P<s>[A-Za-z0-9_\-]{30,})@"#),
+    within("url-user-token", &["://"], r"://(?P<s>[A-Za-z0-9_\-]{30,})@"),
     named(
         "query-token",
         &[

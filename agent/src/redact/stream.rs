@@ -38,8 +38,9 @@ impl<'r> RedactStream<'r> {
     }
 
     /// End of the text.
-    pub fn finish(self) -> String {
-        self.redactor.text(&self.held)
+    pub fn finish(&mut self) -> String {
+        let rest = std::mem::take(&mut self.held);
+        self.redactor.text(&rest)
     }
 }
 
