@@ -57,8 +57,7 @@ pub struct Issue {
 #[derive(Serialize)]
 struct View {
     marker: String,
-    namespace: String,
-    pod: String,
+    location: String,
     summary: String,
     rules_only: bool,
     excerpt: String,
@@ -112,7 +111,7 @@ pub fn render(
 
 fn view(d: &Diagnosis, evidence: &Evidence, fingerprint: &str, occurrence: Option<Occurrence>) -> View {
     let run = &evidence.run;
-    let known = |f: &Option<String>| f.as_deref().map_or_else(|| "not known".to_owned(), prose);
+    let known = |f: &Option<String>| f.clone().unwrap_or_else(|| "not known".to_owned());
     let all = |list: &[String]| list.iter().map(|t| prose(t)).collect::<Vec<_>>();
     let numbered = |list: &[String]| {
         list.iter().enumerate().map(|(i, t)| format!("{}. {}", i + 1, prose(t))).collect::<Vec<_>>()
@@ -128,8 +127,7 @@ fn view(d: &Diagnosis, evidence: &Evidence, fingerprint: &str, occurrence: Optio
     let kinds: Vec<_> = evidence.redactions.keys().map(|k| code(k)).collect();
     View {
         marker: marker(fingerprint),
-        namespace: known(&run.namespace),
-        pod: known(&run.pod),
+        location: code(&format!("{}/{}", known(&run.namespace), known(&run.pod))),
         summary: prose(&d.summary),
         rules_only: d.author == Author::Rules,
         excerpt: String::new(),

@@ -66,7 +66,8 @@ pub fn parse(body: &str) -> Result<Parsed, Broken> {
                 excerpt.push_str(line);
                 excerpt.push('\n');
             }
-            None if ticks >= 3 => fence = Some(ticks),
+            // An info string holds no backtick (`CommonMark` 4.5): else the line is a code span.
+            None if ticks >= 3 && !line[ticks..].contains('`') => fence = Some(ticks),
             None => {
                 if let Some(heading) = line.strip_prefix("### ") {
                     headings.push(heading.to_owned());
