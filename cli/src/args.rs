@@ -1,0 +1,306 @@
+//! The command line: clap's types, and nothing that acts on them.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::env::EnvVars;
+
+const ABOUT: &str = "Sets up one order's lab tenant on a shared cluster, and removes it without a trace";
+
+const EXAMPLES: &str = "\
+Examples:
+  tenant provision --guid x1 -e @order.yml           set up the tenant of order x1
+  tenant provision --guid x1 -e @order.yml -e litellm_url=https://litellm.example.com
+  tenant plan      --guid x1 -e @order.yml           what provision would do
+  tenant status    --guid x1                         what is there, step by step
+  tenant destroy   --guid x1                         remove it
+  tenant list                                        all tenants of the cluster
+
+The cluster is that of (first match): --api-url with --token-file, --kubeconfig; the order's
+sandbox_openshift_api_url with cluster_admin_agnosticd_sa_token; K8S_AUTH_HOST with
+K8S_AUTH_API_KEY; K8S_AUTH_KUBECONFIG; KUBECONFIG; ~/.kube/config.
+
+Exit codes: 0 done, 2 the order or command line cannot be used, 3 access denied, 4 not ready
+in time (run again to resume), 5 destroy left something behind (run it again), 6 a service
+failed, 75 busy (try later), 130/143 interrupted (run again to resume).";
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "tenant", version, about = ABOUT, after_help = EXAMPLES, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// How output looks.
+    #[command(flatten)]
+    pub display: DisplayArgs,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Set a tenant up; run again to resume or to repair
+    Provision(ProvisionArgs),
+    /// Remove a tenant, whatever state it is in
+    Destroy(DestroyArgs),
+    /// Look at a tenant, step by step; changes nothing
+    Status(LookArgs),
+    /// Say what provision would do; changes nothing
+    Plan(LookArgs),
+    /// Print the objects provision would write, secrets masked; needs no cluster
+    Render(RenderArgs),
+    /// List the tenants of the cluster
+    List(ListArgs),
+    /// Print the variables an order may set
+    Variables(VariablesArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// How output looks.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Output")]
+pub struct DisplayArgs {
+    /// text for people; json for one event per line, ending with the result
+    #[arg(long, short = 'o', global = true, value_enum, default_value_t = OutputFormat::Text)]
+    pub output: OutputFormat,
+    /// Print results and errors only
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Print more: notes; twice for the log
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// Shape of the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people.
+    Text,
+    /// One JSON document per line.
+    Json,
+}
+
+/// Which order.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Order")]
+pub struct OrderArgs {
+    /// Short id of the order; all names derive from it
+    #[arg(long, short, value_name = "GUID")]
+    pub guid: Option<String>,
+    /// Variables as for ansible-playbook: key=value, @file, or a map in JSON or YAML; later ones win
+    #[arg(long = "extra-vars", short = 'e', value_name = "VARS")]
+    pub extra_vars: Vec<String>,
+    /// A variables file, read before all -e
+    #[arg(long, value_name = "FILE")]
+    pub vars_file: Vec<PathBuf>,
+    /// Accept roles in `workloads` that tenant has no step for
+    #[arg(long)]
+    pub ignore_unknown_workloads: bool,
+}
+
+/// Which cluster, and how to reach it.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Cluster")]
+pub struct ClusterArgs {
+    /// Address of the API server; goes with --token-file
+    #[arg(long, value_name = "URL", requires = "token_file")]
+    pub api_url: Option<String>,
+    /// File with the bearer token (a token never belongs on a command line)
+    #[arg(long, value_name = "FILE", requires = "api_url")]
+    pub token_file: Option<PathBuf>,
+    /// Kubeconfig to use
+    #[arg(long, value_name = "FILE", conflicts_with = "api_url")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+    /// Use the service account of the pod this runs in
+    #[arg(long, conflicts_with_all = ["api_url", "kubeconfig"])]
+    pub in_cluster: bool,
+    /// Accept any certificate of the API server
+    #[arg(long)]
+    pub insecure_skip_tls_verify: bool,
+    /// Accept any certificate of hosts behind the cluster's router
+    #[arg(long)]
+    pub insecure_routes: bool,
+    /// Connect here for hosts behind the cluster's router, when their DNS entry is not visible
+    #[arg(long, value_name = "ADDRESS:PORT", env = EnvVars::TENANT_INGRESS_ADDRESS)]
+    pub ingress_address: Option<SocketAddr>,
+    /// PEM bundle trusted for hosts behind the cluster's router, besides the system's
+    #[arg(long, value_name = "FILE", env = EnvVars::TENANT_INGRESS_CA)]
+    pub ingress_ca: Option<PathBuf>,
+}
+
+/// Which steps, and for how long.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Run")]
+pub struct RunArgs {
+    /// A recipe of your own instead of the one compiled in
+    #[arg(long, value_name = "FILE")]
+    pub recipe: Option<PathBuf>,
+    /// Run these steps only
+    #[arg(long, value_name = "STEP", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Leave these steps out
+    #[arg(long, value_name = "STEP", value_delimiter = ',')]
+    pub skip: Vec<String>,
+    /// One step at a time, in the order of the recipe
+    #[arg(long)]
+    pub serial: bool,
+    /// Give up after this long: 90s, 25m, 1h
+    #[arg(long, value_name = "TIME", default_value = "25m", value_parser = duration)]
+    pub timeout: Duration,
+}
+
+/// Where the results go besides stdout.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Results")]
+pub struct ResultArgs {
+    /// files: as the agnosticd_user_info plugin leaves them; result: one JSON file; none
+    #[arg(long, value_name = "HOW", value_enum)]
+    pub user_info: Option<UserInfo>,
+    /// Directory of the user data files (default: the order's `output_dir`; without one, none are written)
+    #[arg(long, value_name = "DIR")]
+    pub output_dir: Option<PathBuf>,
+    /// The JSON file of --user-info=result
+    #[arg(long, value_name = "FILE")]
+    pub result_file: Option<PathBuf>,
+}
+
+/// How user data are handed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum UserInfo {
+    /// `provision-user-data.yaml` and its siblings.
+    Files,
+    /// One JSON file, for the Ansible roles.
+    Result,
+    /// Not at all.
+    None,
+}
+
+/// Arguments of `provision`.
+#[derive(Debug, Clone, Args)]
+pub struct ProvisionArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub order: OrderArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub run: RunArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub results: ResultArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub cluster: ClusterArgs,
+}
+
+/// Arguments of `destroy`.
+#[derive(Debug, Clone, Args)]
+pub struct DestroyArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub order: OrderArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub run: RunArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub results: ResultArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub cluster: ClusterArgs,
+}
+
+/// Arguments of `status` and `plan`.
+#[derive(Debug, Clone, Args)]
+pub struct LookArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub order: OrderArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub run: RunArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub cluster: ClusterArgs,
+}
+
+/// Arguments of `render`.
+#[derive(Debug, Clone, Args)]
+pub struct RenderArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub order: OrderArgs,
+    /// Render for a cluster without OpenShift's APIs
+    #[arg(long)]
+    pub plain: bool,
+    /// Render these steps only
+    #[arg(long, value_name = "STEP", value_delimiter = ',')]
+    pub only: Vec<String>,
+}
+
+/// Arguments of `list`.
+#[derive(Debug, Clone, Args)]
+pub struct ListArgs {
+    /// Variables that say where the cluster is, as for provision
+    #[arg(long = "extra-vars", short = 'e', value_name = "VARS")]
+    pub extra_vars: Vec<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub cluster: ClusterArgs,
+}
+
+/// Arguments of `variables`.
+#[derive(Debug, Clone, Args)]
+pub struct VariablesArgs {
+    /// As the table of the README, in AsciiDoc
+    #[arg(long, hide = true)]
+    pub asciidoc: bool,
+}
+
+/// `90s`, `25m`, `1h`; a bare number is seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
+        Some(at) => text.split_at(at),
+        None => (text, "s"),
+    };
+    let factor = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err("give it as 90s, 25m or 1h".to_owned()),
+    };
+    let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
+    match seconds {
+        Some(seconds @ 1..=604_800) => Ok(Duration::from_secs(seconds)),
+        _ => Err("give a time between 1s and 168h".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("25m"), Ok(Duration::from_secs(1500)));
+        for wrong in ["", "0", "m", "1d", "-1", "99999999999999999999h", "169h"] {
+            assert!(duration(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The Kubernetes API: the only module that uses `kube`.
+//!
+//! Objects are JSON throughout: most kinds we touch are custom resources, and one way through the code for
+//! all of them beats typed structs for some. What we own carries two labels ([`crate::names::Names::labels`]) and is
+//! written by server-side apply under the field manager [`FIELD_MANAGER`]; what we contribute to a shared
+//! object is written under a manager of the tenant's own, so that withdrawing it is one empty apply.
+
+mod access;
+mod client;
+mod compare;
+mod error;
+mod kind;
+mod remove;
+mod wait;
+
+pub use access::{Access, AccessError, Via};
+pub use client::{Applied, Cluster};
+pub use error::{Cause, ClusterError};
+pub use kind::{
+    APP_PROJECT, APPLICATION, APPLICATION_SET, ARGO_CD, CLUSTER_QUOTA, CONFIG_MAP, CONSOLE_CONFIG,
+    DEPLOYMENT, GITEA, IDENTITY, INGRESS, INGRESS_CONFIG, INGRESS_CONTROLLER, Kind, LIMIT_RANGE, MCP_SERVER,
+    NAMESPACE, NETWORK_POLICY, ObjectRef, POD, RESOURCE_QUOTA, ROLE_BINDING, ROUTE, SCC, SECRET, SERVICE,
+    SERVICE_ACCOUNT, USER, VOLUME_CLAIM,
+};
+pub use kube::core::DynamicObject as Object;
+pub use remove::{Removal, carries};
+pub use wait::{Select, Verdict, remaining};
+
+/// Field manager of everything that is ours alone.
+pub const FIELD_MANAGER: &str = "tenant";

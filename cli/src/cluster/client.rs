@@ -1,0 +1,197 @@
+//! Reading and writing objects.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use http::Request;
+use kube::{
+    Api, Client,
+    api::{ListParams, Patch, PatchParams},
+};
+use serde_json::{Value, json};
+use tenant_kit::meter::Meter;
+
+use super::{
+    Access, AccessError, Cause, ClusterError, FIELD_MANAGER, Kind, Object, ObjectRef, access, compare,
+};
+
+/// A connection to one API server. Clones share it.
+#[derive(Clone)]
+pub struct Cluster {
+    pub(super) client: Client,
+    pub(super) meter: Arc<Meter>,
+    /// API group → versions served, the preferred one first.
+    served: Arc<BTreeMap<String, Vec<String>>>,
+}
+
+/// An object after it was applied.
+pub struct Applied {
+    /// As the API server has it now.
+    pub object: Object,
+    /// Whether the apply created or changed it.
+    pub changed: bool,
+}
+
+impl Cluster {
+    /// Connects and reads which API groups are served (one request).
+    ///
+    /// # Errors
+    ///
+    /// [`AccessError`] in the outer result for settings that lead nowhere; a [`ClusterError`] in the inner
+    /// one when the API server does not answer or refuses.
+    pub async fn connect(access: &Access, meter: Arc<Meter>) -> Result<Result<Self, ClusterError>, AccessError> {
+        let client = access::client(access.config().await?)?;
+        let cluster = Self { client, meter, served: Arc::default() };
+        Ok(cluster.read_groups().await)
+    }
+
+    async fn read_groups(self) -> Result<Self, ClusterError> {
+        let list = {
+            let _waiting = self.meter.waiting();
+            let asked = self.client.list_api_groups().await;
+            asked.map_err(|error| failed("list", "API groups", &error))?
+        };
+        let served = list.groups.into_iter().map(|group| {
+            let preferred = group.preferred_version.map(|version| version.version);
+            let others = group.versions.into_iter().map(|version| version.version);
+            let mut versions: Vec<String> = preferred.iter().cloned().collect();
+            versions.extend(others.filter(|version| Some(version) != preferred.as_ref()));
+            (group.name, versions)
+        });
+        Ok(Self { served: Arc::new(served.collect()), ..self })
+    }
+
+    /// Whether the cluster serves the kind's group and version. (A group can lack a kind: then the request
+    /// that needs it says so.)
+    pub fn serves(&self, kind: &Kind) -> bool {
+        kind.group.is_empty() || self.versions(kind.group).iter().any(|version| version == kind.version)
+    }
+
+    /// Versions served of an API group, the preferred one first; empty when the group is not served.
+    pub fn versions(&self, group: &str) -> &[String] {
+        self.served.get(group).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn api(&self, kind: &Kind, namespace: &str) -> Api<Object> {
+        let resource = kind.resource();
+        if kind.namespaced && !namespace.is_empty() {
+            Api::namespaced_with(self.client.clone(), namespace, &resource)
+        } else {
+            Api::all_with(self.client.clone(), &resource)
+        }
+    }
+
+    fn api_of(&self, at: &ObjectRef) -> Api<Object> {
+        self.api(&at.kind, &at.namespace)
+    }
+
+    /// Reads an object; `None` when it, or its kind, is not there.
+    ///
+    /// # Errors
+    ///
+    /// When the API server does not answer or refuses.
+    pub async fn get(&self, at: &ObjectRef) -> Result<Option<Object>, ClusterError> {
+        let _waiting = self.meter.waiting();
+        self.api_of(at).get_opt(&at.name).await.map_err(|error| failed("get", at, &error))
+    }
+
+    /// Reads all objects of a kind with a label selector, in one namespace or (empty) in all.
+    ///
+    /// # Errors
+    ///
+    /// When the API server does not answer or refuses. A kind that is not served has no objects.
+    pub async fn list(&self, kind: &Kind, namespace: &str, labels: &str) -> Result<Vec<Object>, ClusterError> {
+        let _waiting = self.meter.waiting();
+        match self.api(kind, namespace).list(&ListParams::default().labels(labels)).await {
+            Ok(list) => Ok(list.items),
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Vec::new()),
+            Err(error) => Err(failed("list", kind.plural, &error)),
+        }
+    }
+
+    /// Applies a whole object that is ours alone (server-side apply, conflicts overruled).
+    ///
+    /// # Errors
+    ///
+    /// When the API server does not answer or refuses.
+    pub async fn apply(&self, at: &ObjectRef, object: Value) -> Result<Applied, ClusterError> {
+        self.apply_as(at, FIELD_MANAGER, object).await
+    }
+
+    /// Applies our share of an object: what `manager` sent before and does not send now is removed.
+    ///
+    /// # Errors
+    ///
+    /// When the API server does not answer or refuses.
+    pub async fn apply_as(&self, at: &ObjectRef, manager: &str, object: Value) -> Result<Applied, ClusterError> {
+        let before = self.get(at).await?;
+        let params = PatchParams::apply(manager).force();
+        let object = self.patch(at, &params, object).await?;
+        let changed = before.is_none_or(|before| before.metadata.resource_version != object.metadata.resource_version);
+        Ok(Applied { object, changed })
+    }
+
+    async fn patch(&self, at: &ObjectRef, params: &PatchParams, object: Value) -> Result<Object, ClusterError> {
+        let _waiting = self.meter.waiting();
+        let whole = complete(at, object);
+        self.api_of(at)
+            .patch(&at.name, params, &Patch::Apply(whole))
+            .await
+            .map_err(|error| failed("apply", at, &error))
+    }
+
+    /// What applying `object` would change: `None` when it is not there at all, else the differences.
+    ///
+    /// # Errors
+    ///
+    /// When the API server does not answer or refuses the dry run.
+    pub async fn differences(&self, at: &ObjectRef, object: Value) -> Result<Option<Vec<String>>, ClusterError> {
+        let Some(live) = self.get(at).await? else { return Ok(None) };
+        let params = PatchParams::apply(FIELD_MANAGER).force().dry_run();
+        let wanted = self.patch(at, &params, object).await?;
+        Ok(Some(compare::differences(&plain(&live), &plain(&wanted))))
+    }
+
+    /// Asks whether we may do `verb` on a kind in a namespace (`SelfSubjectAccessReview`).
+    ///
+    /// # Errors
+    ///
+    /// When the API server does not answer or refuses.
+    pub async fn may(&self, verb: &str, kind: &Kind, namespace: &str) -> Result<bool, ClusterError> {
+        let attributes =
+            json!({"verb": verb, "group": kind.group, "resource": kind.plural, "namespace": namespace});
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        });
+        let request = Request::post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .body(review.to_string().into_bytes())
+            .expect("a constant path and header make a valid request");
+        let _waiting = self.meter.waiting();
+        let answer: Value = self
+            .client
+            .request(request)
+            .await
+            .map_err(|error| failed("review", format!("the right to {verb} {}", kind.plural), &error))?;
+        Ok(answer["status"]["allowed"].as_bool().unwrap_or(false))
+    }
+}
+
+/// Fills in what the reference says already.
+fn complete(at: &ObjectRef, mut object: Value) -> Value {
+    object["apiVersion"] = json!(at.kind.api_version());
+    object["kind"] = json!(at.kind.kind);
+    object["metadata"]["name"] = json!(at.name);
+    if at.kind.namespaced {
+        object["metadata"]["namespace"] = json!(at.namespace);
+    }
+    object
+}
+
+fn plain(object: &Object) -> Value {
+    serde_json::to_value(object).unwrap_or(Value::Null)
+}
+
+pub(super) fn failed(operation: &'static str, object: impl ToString, error: &kube::Error) -> ClusterError {
+    ClusterError { operation, object: object.to_string(), cause: Cause::from_kube(error) }
+}

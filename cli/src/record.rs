@@ -1,0 +1,239 @@
+//! The tenant record: what a re-run must know and cannot read anywhere else.
+//!
+//! One Secret per tenant, [`SYSTEM_NAMESPACE`]`/tenant-<guid>`. It holds the passwords and keys chosen for the
+//! tenant *before* anything is created with them, the value of the virtual key (LiteLLM never shows it again),
+//! and names. Nothing requires it: with the record lost a re-run chooses anew and sets what it chose, and
+//! destroy works from the guid alone.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use tenant_kit::secret::{self, Redactor};
+use tenant_workflow::step::{Failure, StepError};
+use tokio::sync::Mutex;
+
+use crate::{
+    cluster::{Cluster, ClusterError, NAMESPACE, Object, ObjectRef, Removal, SECRET},
+    names::Names,
+};
+
+/// Namespace of the records; made when missing, and kept: it belongs to no tenant.
+pub const SYSTEM_NAMESPACE: &str = "tenant-system";
+
+/// Version of the record's shape that this program writes. Older ones are read; newer ones are refused, so
+/// that an old program never overwrites what it does not understand.
+pub const SCHEMA: u32 = 1;
+
+/// Key of the Secret that holds the readable part.
+const FACTS: &str = "tenant.json";
+
+/// What a record says besides its secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordFacts {
+    /// Version of this shape.
+    pub schema: u32,
+    /// The order.
+    pub guid: String,
+    /// The tenant's login.
+    pub username: String,
+    /// Component → namespace.
+    pub namespaces: BTreeMap<String, String>,
+    /// When the tenant was first provisioned, RFC 3339.
+    pub created: String,
+    /// Identities of things outside the cluster, by name, such as the hash of the virtual key.
+    #[serde(default)]
+    pub identities: BTreeMap<String, String>,
+}
+
+/// A tenant's record, read once and written through.
+pub struct Record {
+    cluster: Option<Cluster>,
+    at: ObjectRef,
+    labels: Map<String, Value>,
+    redactor: Arc<Redactor>,
+    held: Mutex<Held>,
+}
+
+struct Held {
+    facts: RecordFacts,
+    secrets: BTreeMap<String, SecretString>,
+    stored: bool,
+}
+
+/// Where a guid's record is kept.
+pub fn location(guid: &str) -> ObjectRef {
+    ObjectRef::new(SECRET, SYSTEM_NAMESPACE, format!("tenant-{guid}"))
+}
+
+impl Record {
+    /// Reads the tenant's record, or starts an empty one; writes nothing. Without a cluster (its API server
+    /// gone for good) the record lives in memory.
+    ///
+    /// # Errors
+    ///
+    /// When the API server does not answer or refuses, or the record was written by a newer program.
+    pub async fn open(
+        cluster: Option<Cluster>,
+        names: &Names,
+        redactor: Arc<Redactor>,
+    ) -> Result<Self, StepError> {
+        let at = location(names.guid().as_str());
+        let found = match &cluster {
+            Some(cluster) => cluster.get(&at).await?,
+            None => None,
+        };
+        let fresh = RecordFacts {
+            schema: SCHEMA,
+            guid: names.guid().to_string(),
+            username: names.username().to_string(),
+            namespaces: names.namespaces().map(|(part, name)| (part.to_string(), name.to_string())).collect(),
+            created: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            identities: BTreeMap::new(),
+        };
+        let held = match found {
+            None => Held { facts: fresh, secrets: BTreeMap::new(), stored: false },
+            Some(object) => {
+                let (facts, secrets) = read(&at, &object)?;
+                let facts = match facts {
+                    Some(old) => RecordFacts { created: old.created, identities: old.identities, ..fresh },
+                    None => fresh,
+                };
+                Held { facts, secrets, stored: true }
+            }
+        };
+        held.secrets.values().for_each(|secret| redactor.learn(secret));
+        Ok(Self { cluster, at, labels: names.labels(), redactor, held: Mutex::new(held) })
+    }
+
+    /// The secret called `name`.
+    pub async fn secret(&self, name: &str) -> Option<SecretString> {
+        self.held.lock().await.secrets.get(name).cloned()
+    }
+
+    /// An identity kept under `name`.
+    pub async fn identity(&self, name: &str) -> Option<String> {
+        self.held.lock().await.facts.identities.get(name).cloned()
+    }
+
+    /// The secret called `name`: as given now, else as kept, else made by `make` and kept.
+    /// Nothing is written until [`Record::store`].
+    pub async fn choose(
+        &self,
+        name: &str,
+        given: Option<SecretString>,
+        make: impl FnOnce() -> SecretString,
+    ) -> SecretString {
+        let mut held = self.held.lock().await;
+        let chosen = given.or_else(|| held.secrets.get(name).cloned()).unwrap_or_else(make);
+        self.redactor.learn(&chosen);
+        held.secrets.insert(name.to_owned(), chosen.clone());
+        chosen
+    }
+
+    /// Keeps a secret, and identities that go with it, and writes the record.
+    ///
+    /// # Errors
+    ///
+    /// When the API server does not answer or refuses.
+    pub async fn keep(
+        &self,
+        name: &str,
+        value: &SecretString,
+        identities: &[(&str, &str)],
+    ) -> Result<(), StepError> {
+        let mut held = self.held.lock().await;
+        self.redactor.learn(value);
+        held.secrets.insert(name.to_owned(), value.clone());
+        for (key, identity) in identities {
+            held.facts.identities.insert((*key).to_owned(), (*identity).to_owned());
+        }
+        self.write(&mut held).await
+    }
+
+    /// Writes the record as it is now; makes the system namespace when it is missing.
+    ///
+    /// # Errors
+    ///
+    /// When the API server does not answer or refuses.
+    pub async fn store(&self) -> Result<(), StepError> {
+        let mut held = self.held.lock().await;
+        self.write(&mut held).await
+    }
+
+    async fn write(&self, held: &mut Held) -> Result<(), StepError> {
+        let Some(cluster) = &self.cluster else { return Ok(()) };
+        let facts = serde_json::to_string(&held.facts).expect("the facts are plain strings and maps");
+        let mut data: Map<String, Value> = held
+            .secrets
+            .iter()
+            .map(|(name, value)| (name.clone(), json!(BASE64.encode(value.expose_secret()))))
+            .collect();
+        data.insert(FACTS.to_owned(), json!(BASE64.encode(facts)));
+        let object = json!({"metadata": {"labels": self.labels}, "type": "Opaque", "data": data});
+        match cluster.apply(&self.at, object.clone()).await {
+            Err(error) if error.is_not_found() => {
+                let namespace = ObjectRef::cluster(NAMESPACE, SYSTEM_NAMESPACE);
+                let labels = json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": "tenant"}}});
+                cluster.apply(&namespace, labels).await?;
+                cluster.apply(&self.at, object).await?;
+            }
+            other => drop(other?),
+        }
+        held.stored = true;
+        Ok(())
+    }
+
+    /// Removes the record; the last act of a destroy that left nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the API server does not answer or refuses.
+    pub async fn remove(&self) -> Result<bool, ClusterError> {
+        match &self.cluster {
+            Some(cluster) => cluster.remove(&self.at, &[]).await.map(|removal| matches!(removal, Removal::Deleted { .. })),
+            None => Ok(false),
+        }
+    }
+}
+
+type Content = (Option<RecordFacts>, BTreeMap<String, SecretString>);
+
+/// A record's content. A damaged readable part counts as lost, a damaged secret as absent.
+fn read(at: &ObjectRef, object: &Object) -> Result<Content, StepError> {
+    let mut secrets = BTreeMap::new();
+    let mut facts = None;
+    for (key, value) in object.data["data"].as_object().into_iter().flatten() {
+        let decoded = value.as_str().and_then(|text| BASE64.decode(text).ok());
+        let Some(text) = decoded.and_then(|bytes| String::from_utf8(bytes).ok()) else { continue };
+        if key != FACTS {
+            secrets.insert(key.clone(), SecretString::from(text));
+            continue;
+        }
+        let schema = serde_json::from_str::<Value>(&text).ok().and_then(|value| value["schema"].as_u64());
+        if schema.is_some_and(|schema| schema > u64::from(SCHEMA)) {
+            return Err(StepError::new(Failure::Usage, format!("read the tenant record {at}"))
+                .because(format!("it was written by a newer tenant (schema {})", schema.unwrap_or_default()))
+                .hint("use that version, or a later one"));
+        }
+        facts = serde_json::from_str(&text).ok();
+    }
+    Ok((facts, secrets))
+}
+
+/// What a stored record says, for `list` and for finding the names of an order from its guid alone.
+pub fn facts(object: &Object) -> Option<RecordFacts> {
+    read(&location(""), object).ok()?.0
+}
+
+/// A key of 64 hexadecimal characters, as LibreChat documents for its encryption and token keys.
+pub fn hex64() -> SecretString {
+    secret::random_hex(32)
+}
+
+/// A key of 32 hexadecimal characters.
+pub fn hex32() -> SecretString {
+    secret::random_hex(16)
+}

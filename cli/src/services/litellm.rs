@@ -1,0 +1,134 @@
+//! LiteLLM's key API (provisioning.md 5, and LiteLLM's published OpenAPI for paging and filters).
+
+use reqwest::Method;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+
+use super::{Service, ServiceError};
+
+/// A LiteLLM proxy, used as its admin.
+#[derive(Clone)]
+pub struct LiteLlm {
+    service: Service,
+    master_key: SecretString,
+}
+
+/// A virtual key as it was handed out; its value can never be read again.
+pub struct VirtualKey {
+    /// `sk-…`.
+    pub value: SecretString,
+    /// SHA-256 of the value, LiteLLM's identity of the key.
+    pub id: String,
+}
+
+/// What creating a key came to.
+pub enum Created {
+    /// A fresh key.
+    Key(VirtualKey),
+    /// Another key holds the alias.
+    AliasTaken,
+}
+
+impl LiteLlm {
+    /// The proxy at `service`, with its master key.
+    pub fn new(service: Service, master_key: SecretString) -> Self {
+        Self { service, master_key }
+    }
+
+    /// Base URL without a trailing slash.
+    pub fn endpoint(&self) -> &str {
+        &self.service.base
+    }
+
+    /// Creates a key; `request` is the body of `/key/generate`.
+    ///
+    /// # Errors
+    ///
+    /// When the proxy does not answer, refuses for another reason than the alias, or returns no key.
+    pub async fn generate(&self, request: &Value) -> Result<Created, ServiceError> {
+        let operation = format!("create key {}", request["key_alias"].as_str().unwrap_or_default());
+        let answer = self.call(&operation, Method::POST, "/key/generate", Some(request)).await?;
+        match answer.status {
+            200 | 201 => {
+                let value = answer.body["key"].as_str().filter(|key| key.starts_with("sk-"));
+                let value = value.ok_or_else(|| self.service.malformed(&operation, "the answer holds no key"))?;
+                let id = ["token_id", "token", "key_id"].iter().find_map(|field| answer.body[*field].as_str());
+                let id = id.filter(|id| *id != value).map_or_else(|| hash(value), str::to_owned);
+                Ok(Created::Key(VirtualKey { value: SecretString::from(value.to_owned()), id }))
+            }
+            400 if answer.body.to_string().contains("already exists") => Ok(Created::AliasTaken),
+            _ => Err(self.service.unexpected(&operation, &answer)),
+        }
+    }
+
+    /// Whether a key is still known and still carries `alias`.
+    ///
+    /// # Errors
+    ///
+    /// When the proxy does not answer or refuses.
+    pub async fn knows(&self, id: &str, alias: &str) -> Result<bool, ServiceError> {
+        let operation = format!("look up key {alias}");
+        let path = format!("/key/info?key={}", super::web::encoded(id));
+        let answer = self.call(&operation, Method::GET, &path, None).await?;
+        match answer.status {
+            200 => Ok(answer.body["info"]["key_alias"] == alias),
+            404 => Ok(false),
+            _ => Err(self.service.unexpected(&operation, &answer)),
+        }
+    }
+
+    /// How many keys carry `alias`.
+    ///
+    /// # Errors
+    ///
+    /// When the proxy does not answer or refuses.
+    pub async fn count(&self, alias: &str) -> Result<u64, ServiceError> {
+        let operation = format!("list keys called {alias}");
+        let path = format!("/key/list?key_alias={}&size=1", super::web::encoded(alias));
+        let answer = self.call(&operation, Method::GET, &path, None).await?;
+        match (answer.status, answer.body["total_count"].as_u64()) {
+            (200, Some(count)) => Ok(count),
+            (200, None) => Err(self.service.malformed(&operation, "the answer holds no total_count")),
+            _ => Err(self.service.unexpected(&operation, &answer)),
+        }
+    }
+
+    /// Deletes the keys that carry `alias`; `false` when there were none.
+    ///
+    /// # Errors
+    ///
+    /// When the proxy does not answer or refuses.
+    pub async fn delete(&self, alias: &str) -> Result<bool, ServiceError> {
+        let operation = format!("delete key {alias}");
+        let body = json!({"key_aliases": [alias]});
+        let answer = self.call(&operation, Method::POST, "/key/delete", Some(&body)).await?;
+        match answer.status {
+            200 | 201 | 204 => Ok(true),
+            404 => Ok(false),
+            _ => Err(self.service.unexpected(&operation, &answer)),
+        }
+    }
+
+    async fn call(
+        &self,
+        operation: &str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<super::call::Answer, ServiceError> {
+        self.service
+            .send(operation, method, path, |request| {
+                let request = request.bearer_auth(self.master_key.expose_secret());
+                match body {
+                    Some(body) => request.json(body),
+                    None => request,
+                }
+            })
+            .await
+    }
+}
+
+fn hash(key: &str) -> String {
+    use sha2::{Digest as _, Sha256};
+    hex::encode(Sha256::digest(key.as_bytes()))
+}

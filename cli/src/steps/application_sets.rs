@@ -1,0 +1,326 @@
+//! The five ApplicationSets, and the readiness of what Argo CD deploys from them.
+//!
+//! No secret is in them: the charts read Secrets that this step (and `mcp-servers`) writes into the tenant's
+//! namespaces. Readiness is read from the Applications, so that a project that forbids a destination or a
+//! manifest that does not render ends the run with Argo CD's own words instead of a time-out.
+
+mod librechat;
+mod values;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures::future::{BoxFuture, FutureExt as _, try_join_all};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+use tenant_workflow::{
+    scope::Scope,
+    step::{Failure, Outcome, RevertAfter, Seen, State, Step, StepError, StepId},
+};
+
+pub use self::values::Settings;
+use self::values::{AGENT_CREDENTIALS, LIBRECHAT_CREDENTIALS, Sets};
+use crate::{
+    cluster::{APPLICATION, APPLICATION_SET, MCP_SERVER, Object, ObjectRef, SECRET, Select, Verdict},
+    names::Component,
+    record,
+    services::web,
+    tenant::{Tenant, secret_data},
+};
+
+/// Versions of ToolHive's API we read, the newest first (mcp-servers.md 3).
+const MCP_SERVER_VERSIONS: [&str; 2] = ["v1beta1", "v1alpha1"];
+/// Pause between looks at a page, which cannot be watched.
+const PAGE_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// The step.
+pub struct ApplicationSets {
+    tenant: Arc<Tenant>,
+    settings: Settings,
+    /// Namespace of Argo CD.
+    argo_cd: String,
+    librechat_password: SecretString,
+}
+
+impl ApplicationSets {
+    /// The step for a tenant; `argo_cd` is the namespace Argo CD works in.
+    pub fn new(tenant: Arc<Tenant>, settings: Settings, argo_cd: String, librechat_password: SecretString) -> Self {
+        Self { tenant, settings, argo_cd, librechat_password }
+    }
+
+    fn sets(&self) -> Vec<(ObjectRef, Value)> {
+        let sets = Sets { names: &self.tenant.names, settings: &self.settings, domain: &self.tenant.domain };
+        sets.all(self.tenant.has_routes())
+            .into_iter()
+            .map(|(name, set)| (ObjectRef::new(APPLICATION_SET, &self.argo_cd, name), set))
+            .collect()
+    }
+
+    /// The Secrets that hold what the charts must not: keys of LibreChat, the virtual key.
+    async fn secrets(&self) -> Result<Vec<(ObjectRef, Value)>, StepError> {
+        let (names, record) = (&self.tenant.names, &self.tenant.record);
+        let key = self.tenant.facts.litellm.get()?;
+        let base = format!("{}/v1", key.endpoint);
+        let mut chosen = BTreeMap::new();
+        for name in ["creds-key", "jwt-secret", "jwt-refresh-secret", "meili-master-key"] {
+            chosen.insert(name, record.choose(&format!("librechat-{name}"), None, record::hex64).await);
+        }
+        chosen.insert("creds-iv", record.choose("librechat-creds-iv", None, record::hex32).await);
+        let librechat = secret_data([
+            ("CREDS_KEY", chosen["creds-key"].expose_secret()),
+            ("CREDS_IV", chosen["creds-iv"].expose_secret()),
+            ("JWT_SECRET", chosen["jwt-secret"].expose_secret()),
+            ("JWT_REFRESH_SECRET", chosen["jwt-refresh-secret"].expose_secret()),
+            ("MEILI_MASTER_KEY", chosen["meili-master-key"].expose_secret()),
+            ("CUSTOM_MODEL_URL", &base),
+            ("CUSTOM_MODEL_KEY", key.value.expose_secret()),
+            ("DEFAULT_USER_NAME", names.username().as_str()),
+            ("DEFAULT_USER_EMAIL", &self.settings.librechat_user(names)),
+            ("DEFAULT_USER_PASSWORD", self.librechat_password.expose_secret()),
+        ]);
+        let agent = secret_data([("LITELLM_URL", base.as_str()), ("LITELLM_API_KEY", key.value.expose_secret())]);
+        let secret = |component, name, data| {
+            let at = ObjectRef::new(SECRET, names.namespace(component).as_str(), name);
+            (at, json!({"type": "Opaque", "data": data}))
+        };
+        Ok(vec![
+            secret(Component::Librechat, LIBRECHAT_CREDENTIALS, librechat),
+            secret(Component::Agent, AGENT_CREDENTIALS, agent),
+        ])
+    }
+
+    fn at_secrets(&self) -> Vec<ObjectRef> {
+        let namespace = |component| self.tenant.names.namespace(component).as_str();
+        vec![
+            ObjectRef::new(SECRET, namespace(Component::Librechat), LIBRECHAT_CREDENTIALS),
+            ObjectRef::new(SECRET, namespace(Component::Agent), AGENT_CREDENTIALS),
+        ]
+    }
+
+    /// Waits until all five Applications are synced and healthy; fails as soon as one never will be.
+    async fn until_healthy(&self, scope: &Scope) -> Result<(), StepError> {
+        let (cluster, selector) = (&self.tenant.cluster, self.tenant.selector());
+        let select = Select::Labels(&selector);
+        let wanted: Vec<String> = self.tenant.names.applications().map(|name| name.to_string()).collect();
+        let applications = cluster.until(scope, "the applications", &APPLICATION, &self.argo_cd, select, |found| {
+            judge_applications(&self.argo_cd, &wanted, found)
+        });
+        let sets = cluster.until::<()>(scope, "the ApplicationSets", &APPLICATION_SET, &self.argo_cd, select, |found| {
+            judge_sets(&self.argo_cd, found)
+        });
+        tokio::select! {
+            healthy = applications => healthy,
+            Err(error) = sets => Err(error),
+        }?;
+        scope.ready("the ApplicationSets");
+        Ok(())
+    }
+
+    /// Waits until ToolHive runs a server, where ToolHive runs them. Argo CD does not know what makes an
+    /// `MCPServer` healthy.
+    async fn until_running(&self, scope: &Scope, component: Component, server: &str) -> Result<(), StepError> {
+        let Some(version) = self.tenant.version(&MCP_SERVER, &MCP_SERVER_VERSIONS) else { return Ok(()) };
+        let at = ObjectRef::new(MCP_SERVER.at(version), self.tenant.names.namespace(component).as_str(), server);
+        let cluster = &self.tenant.cluster;
+        cluster
+            .until(scope, &at.to_string(), &at.kind, &at.namespace, Select::Name(server), |found| {
+                let status = found.get(server).map(|object| &object.data["status"]);
+                match status.and_then(|status| status["phase"].as_str()) {
+                    // v1beta1 says Ready, v1alpha1 says Running
+                    Some("Running" | "Ready") => Verdict::Done(()),
+                    Some(phase) => {
+                        let message = status.and_then(|status| status["message"].as_str()).unwrap_or_default();
+                        Verdict::NotYet(format!("phase {phase} {message}").trim_end().to_owned())
+                    }
+                    None => Verdict::NotYet("ToolHive has not taken it up yet".to_owned()),
+                }
+            })
+            .await
+    }
+
+    /// Waits until LibreChat answers as it does to strangers: 401 (provisioning.md 2.5 #7).
+    async fn until_answering(&self, scope: &Scope) -> Result<(), StepError> {
+        let base = self.librechat_url();
+        let service = self.tenant.web.routed("LibreChat", &base);
+        let what = format!("{base}/api/user");
+        loop {
+            match web::status(&service, "/api/user").await {
+                Ok(401) => break,
+                Ok(status) => scope.waiting(&what, &format!("it answers {status}")),
+                Err(error) => scope.waiting(&what, &error.trouble.to_string()),
+            }
+            rest().await;
+        }
+        scope.ready(&what);
+        Ok(())
+    }
+
+    fn librechat_url(&self) -> String {
+        format!("https://{}", self.tenant.names.host(Component::Librechat, &self.tenant.domain))
+    }
+
+    async fn until_applications_gone(&self, scope: &Scope) -> Result<(), StepError> {
+        let selector = self.tenant.selector();
+        let (what, select) = ("the applications to be gone", Select::Labels(&selector));
+        let cluster = &self.tenant.cluster;
+        cluster
+            .until(scope, what, &APPLICATION, &self.argo_cd, select, |left| match left.first_key_value() {
+                None => Verdict::Done(()),
+                Some((name, object)) => Verdict::NotYet(format!("{} left; {name}: {}", left.len(), deleting(object))),
+            })
+            .await
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a page cannot be watched, only looked at again")]
+async fn rest() {
+    tokio::time::sleep(PAGE_PAUSE).await;
+}
+
+/// What all five Applications together mean for the wait.
+fn judge_applications(namespace: &str, wanted: &[String], found: &BTreeMap<String, Object>) -> Verdict<()> {
+    let mut pending = Vec::new();
+    for name in wanted {
+        let Some(object) = found.get(name) else {
+            pending.push(format!("{name} is not generated yet"));
+            continue;
+        };
+        match judge_application(namespace, name, object) {
+            Verdict::Done(()) => {}
+            Verdict::NotYet(seen) => pending.push(seen),
+            Verdict::Never(error) => return Verdict::Never(error),
+        }
+    }
+    if pending.is_empty() { Verdict::Done(()) } else { Verdict::NotYet(pending.join("; ")) }
+}
+
+fn judge_application(namespace: &str, name: &str, object: &Object) -> Verdict<()> {
+    let status = &object.data["status"];
+    let text = |pointer: &str| status.pointer(pointer).and_then(Value::as_str);
+    let conditions = status["conditions"].as_array().into_iter().flatten();
+    let mut complaint = None;
+    for condition in conditions {
+        let message = condition["message"].as_str().unwrap_or_default();
+        match condition["type"].as_str() {
+            Some("InvalidSpecError") => return Verdict::Never(hopeless(namespace, name, message)),
+            Some(kind) if kind.ends_with("Error") => complaint = Some(format!("{kind}: {message}")),
+            _ => {}
+        }
+    }
+    if matches!(text("/operationState/phase"), Some("Failed" | "Error")) {
+        // Argo CD has used up its attempts and will not sync this commit again by itself
+        let message = text("/operationState/message").unwrap_or("the sync failed");
+        return Verdict::Never(hopeless(namespace, name, message));
+    }
+    let (sync, health) = (text("/sync/status").unwrap_or("Unknown"), text("/health/status").unwrap_or("Unknown"));
+    if sync == "Synced" && health == "Healthy" {
+        return Verdict::Done(());
+    }
+    let said = complaint.or_else(|| text("/health/message").map(str::to_owned));
+    let said = said.map(|said| format!(" ({said})")).unwrap_or_default();
+    Verdict::NotYet(format!("{name} is {sync} and {health}{said}"))
+}
+
+fn hopeless(namespace: &str, name: &str, message: &str) -> StepError {
+    StepError::new(Failure::Service, format!("sync Application {namespace}/{name}"))
+        .because(message.lines().next().unwrap_or_default().to_owned())
+        .hint(format!("kubectl -n {namespace} get application {name} -o yaml"))
+}
+
+/// An ApplicationSet whose generator fails makes no Application, and only says so itself.
+fn judge_sets(namespace: &str, found: &BTreeMap<String, Object>) -> Verdict<()> {
+    for (name, object) in found {
+        let mut conditions = object.data["status"]["conditions"].as_array().into_iter().flatten();
+        let error = conditions.find(|one| one["type"] == "ErrorOccurred" && one["status"] == "True");
+        if let Some(error) = error {
+            let message = error["message"].as_str().unwrap_or("it reports an error").to_owned();
+            return Verdict::Never(
+                StepError::new(Failure::Service, format!("generate from ApplicationSet {namespace}/{name}"))
+                    .because(message)
+                    .hint(format!("kubectl -n {namespace} get applicationset {name} -o yaml")),
+            );
+        }
+    }
+    Verdict::NotYet("no error so far".to_owned())
+}
+
+/// Why an Application is still there.
+fn deleting(object: &Object) -> String {
+    let mut conditions = object.data["status"]["conditions"].as_array().into_iter().flatten();
+    let error = conditions.find(|one| one["type"].as_str().is_some_and(|kind| kind.ends_with("Error")));
+    let message = error.and_then(|error| error["message"].as_str()).map(str::to_owned);
+    message.unwrap_or_else(|| crate::cluster::remaining(object))
+}
+
+impl Step for ApplicationSets {
+    fn id(&self) -> StepId {
+        "application-sets"
+    }
+
+    fn title(&self) -> &'static str {
+        "ApplicationSets and what they deploy"
+    }
+
+    fn needs(&self) -> &'static [StepId] {
+        &["app-project", "litellm-key", "mcp-servers"]
+    }
+
+    fn revert_after(&self) -> RevertAfter {
+        RevertAfter::Only(&[])
+    }
+
+    fn probe<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>> {
+        async move {
+            let Some(mut differences) = self.tenant.compare_all(self.sets()).await? else {
+                return Ok(Seen::new(State::Absent, []));
+            };
+            if self.tenant.facts.litellm.peek().is_some() {
+                differences.extend(self.tenant.compare_all(self.secrets().await?).await?.unwrap_or_default());
+            }
+            let selector = self.tenant.selector();
+            let found = self.tenant.cluster.list(&APPLICATION, &self.argo_cd, &selector).await?;
+            let found = found.into_iter().map(|one| (one.metadata.name.clone().unwrap_or_default(), one)).collect();
+            let wanted: Vec<String> = self.tenant.names.applications().map(|name| name.to_string()).collect();
+            match judge_applications(&self.argo_cd, &wanted, &found) {
+                Verdict::Done(()) => super::seen(Some(differences), || wanted),
+                Verdict::NotYet(_) | Verdict::Never(_) if !differences.is_empty() => {
+                    Ok(Seen::new(State::Drifted, differences))
+                }
+                Verdict::NotYet(seen) => Ok(Seen::new(State::NotReady, [seen])),
+                Verdict::Never(error) => {
+                    let cause = error.cause.map(|cause| cause.to_string()).unwrap_or_default();
+                    Ok(Seen::new(State::NotReady, [format!("{}: {cause}", error.what)]))
+                }
+            }
+        }
+        .boxed()
+    }
+
+    fn apply<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
+        async move {
+            let mut changed = self.tenant.apply_all(self.secrets().await?).await?;
+            changed |= self.tenant.apply_all(self.sets()).await?;
+            self.until_healthy(scope).await?;
+            let servers = [(Component::McpOpenshift, "openshift"), (Component::McpGitea, "gitea")];
+            let running = try_join_all(servers.map(|(at, server)| self.until_running(scope, at, server)));
+            futures::try_join!(running, self.until_answering(scope))?;
+            Ok(super::outcome(changed, "five applications, synced and healthy".to_owned()))
+        }
+        .boxed()
+    }
+
+    fn revert<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
+        async move {
+            if !self.tenant.cluster.serves(&APPLICATION_SET) {
+                return Ok(Outcome::skipped("no Argo CD here"));
+            }
+            let names = self.tenant.names.application_sets();
+            let sets = names.map(|name| ObjectRef::new(APPLICATION_SET, &self.argo_cd, name.to_string()));
+            let mut changed = self.tenant.remove_all(sets.collect()).await?;
+            self.until_applications_gone(scope).await?;
+            // only now: pods must not lose what they read before they are gone
+            changed |= self.tenant.remove_all(self.at_secrets()).await?;
+            Ok(super::outcome(changed, "applications and all they deployed gone".to_owned()))
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,288 @@
+//! The tenant's Gitea: one `Gitea` resource, run by the Gitea operator (provisioning.md 4).
+//!
+//! The admin's password reaches the operator through a Secret, not through the resource. Users and
+//! repositories are not left to the operator: it never corrects them, and never says that an empty list of
+//! repositories is done; `gitea-user` does both.
+
+use std::sync::Arc;
+
+use futures::future::{BoxFuture, FutureExt as _};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+use tenant_workflow::{
+    scope::Scope,
+    step::{Failure, Outcome, Seen, State, Step, StepError, StepId},
+};
+
+use crate::{
+    cluster::{GITEA, Object, ObjectRef, SECRET, Select, Verdict},
+    facts::GiteaInstance as Fact,
+    names::Component,
+    order::{VarError, Vars},
+    services::gitea::Login,
+    tenant::{Tenant, secret_data},
+};
+
+/// Secret with the admin's password, in the key the operator reads.
+const PASSWORDS: &str = "gitea-passwords";
+
+/// What an order says about the instance.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    instance: String,
+    image: String,
+    image_tag: String,
+    volume_size: String,
+    postgresql_image: String,
+    postgresql_image_tag: String,
+    postgresql_volume_size: String,
+    admin_user: String,
+    /// The admin's password, if the order gives one.
+    pub admin_password: Option<SecretString>,
+}
+
+impl Settings {
+    /// Reads the order's variables (agnosticd-compat.md 3.5).
+    ///
+    /// # Errors
+    ///
+    /// When a variable has the wrong type.
+    pub fn read(vars: &Vars) -> Result<Self, VarError> {
+        let both = |suffix: &str| {
+            [
+                format!("ocp4_workload_tenant_gitea_{suffix}"),
+                format!("ocp4_workload_ocpsandbox_gitea_instance_{suffix}"),
+            ]
+        };
+        let text = |suffix: &str, default: &str| {
+            let [tenant, sandbox] = both(suffix);
+            vars.text(&[&tenant, &sandbox]).map(|found| found.unwrap_or_else(|| default.to_owned()))
+        };
+        let [tenant, sandbox] = both("admin_password");
+        Ok(Self {
+            instance: vars
+                .text(&["ocp4_workload_tenant_gitea_user_instance"])?
+                .unwrap_or_else(|| "gitea".to_owned()),
+            image: text("image", "quay.io/rhpds/gitea")?,
+            image_tag: text("image_tag", "1.25.4")?,
+            volume_size: text("volume_size", "2Gi")?,
+            postgresql_image: text("postgresql_image", "registry.redhat.io/rhel10/postgresql-16")?,
+            postgresql_image_tag: text("postgresql_image_tag", "10.1")?,
+            postgresql_volume_size: text("postgresql_volume_size", "2Gi")?,
+            admin_user: text("admin_user", "gitea-admin")?,
+            admin_password: vars.secret(&[&tenant, &sandbox])?,
+        })
+    }
+}
+
+/// The step.
+pub struct GiteaInstance {
+    tenant: Arc<Tenant>,
+    settings: Settings,
+    admin_password: SecretString,
+}
+
+/// Whose an instance is.
+enum Instance {
+    Absent,
+    Ours,
+    /// Set up by somebody else, for several tenants: used, never changed.
+    Shared(Box<Object>),
+}
+
+impl GiteaInstance {
+    /// The step for a tenant.
+    pub fn new(tenant: Arc<Tenant>, settings: Settings, admin_password: SecretString) -> Self {
+        Self { tenant, settings, admin_password }
+    }
+
+    fn at(&self) -> ObjectRef {
+        let namespace = self.tenant.names.namespace(Component::Gitea).as_str();
+        ObjectRef::new(GITEA, namespace, &self.settings.instance)
+    }
+
+    fn passwords(&self) -> (ObjectRef, Value) {
+        let at = ObjectRef::new(SECRET, self.at().namespace, PASSWORDS);
+        let data = secret_data([("adminPassword", self.admin_password.expose_secret())]);
+        (at, json!({"type": "Opaque", "data": data}))
+    }
+
+    fn resource(&self) -> (ObjectRef, Value) {
+        let Settings { image, image_tag, volume_size, admin_user, .. } = &self.settings;
+        let spec = json!({
+            "giteaImage": image,
+            "giteaImageTag": image_tag,
+            "giteaVolumeSize": volume_size,
+            "giteaSsl": true,
+            "postgresqlImage": self.settings.postgresql_image,
+            "postgresqlImageTag": self.settings.postgresql_image_tag,
+            "postgresqlVolumeSize": self.settings.postgresql_volume_size,
+            "giteaAdminUser": admin_user,
+            "giteaAdminPasswordSecretName": PASSWORDS,
+            "giteaAdminEmail": "admin@demo.redhat.com",
+            "giteaDisableRegistration": true,
+            "giteaEnableCaptcha": false,
+            "giteaAllowCreateOrganization": true,
+            "giteaRegisterEmailConfirm": false,
+            "giteaEnableNotifyMail": false,
+            "giteaCreateUsers": false,
+            "giteaMigrateRepositories": false,
+        });
+        (self.at(), json!({"spec": spec}))
+    }
+
+    async fn instance(&self) -> Result<Instance, StepError> {
+        let found = self.tenant.cluster.get(&self.at()).await?;
+        Ok(match found {
+            None => Instance::Absent,
+            Some(object) if self.tenant.owns(&object) => Instance::Ours,
+            Some(object) => Instance::Shared(Box::new(object)),
+        })
+    }
+
+    /// Waits until the operator says where the instance answers and that its admin is there.
+    async fn until_ready(&self, scope: &Scope) -> Result<Ready, StepError> {
+        let at = self.at();
+        let select = Select::Name(&at.name);
+        let judge = |found: &std::collections::BTreeMap<String, Object>| match found.get(&at.name) {
+            None => Verdict::NotYet("it does not exist (any more)".to_owned()),
+            Some(object) => judge(&at, object),
+        };
+        self.tenant.cluster.until(scope, &at.to_string(), &GITEA, &at.namespace, select, judge).await
+    }
+
+    fn fill(&self, ready: Ready, owned: bool) -> Result<(), StepError> {
+        let admin = if owned {
+            Login { user: self.settings.admin_user.clone(), password: self.admin_password.clone() }
+        } else {
+            let (user, password) = ready.admin.ok_or_else(|| {
+                StepError::new(Failure::Service, format!("read the admin's login of {}", self.at()))
+                    .because("spec.giteaAdminUser or status.adminPassword is missing")
+            })?;
+            self.tenant.web.hide(&password);
+            Login { user, password }
+        };
+        self.tenant.facts.gitea.fill(Fact { url: ready.url, admin, owned })?;
+        Ok(())
+    }
+}
+
+/// What a ready instance says about itself.
+struct Ready {
+    url: String,
+    admin: Option<(String, SecretString)>,
+}
+
+/// Decides from the resource's status whether the instance can be used.
+fn judge(at: &ObjectRef, object: &Object) -> Verdict<Ready> {
+    let status = &object.data["status"];
+    if let Some(message) = status["adminSetupError"].as_str().filter(|message| !message.is_empty()) {
+        return Verdict::Never(
+            StepError::new(Failure::Service, format!("set up {at}"))
+                .because(format!("the Gitea operator could not create its admin: {message}"))
+                .hint(format!("kubectl -n {} describe gitea {}", at.namespace, at.name)),
+        );
+    }
+    match (status["giteaRoute"].as_str(), status["adminSetupComplete"].as_bool()) {
+        (Some(url), Some(true)) => {
+            let user = object.data["spec"]["giteaAdminUser"].as_str();
+            let admin = user.zip(status["adminPassword"].as_str());
+            let admin = admin.map(|(user, password)| (user.to_owned(), SecretString::from(password.to_owned())));
+            Verdict::Done(Ready { url: url.trim_end_matches('/').to_owned(), admin })
+        }
+        (Some(_), _) => Verdict::NotYet(format!("its admin is not set up yet{}", failing(status))),
+        (None, _) => Verdict::NotYet(format!("it has no address yet{}", failing(status))),
+    }
+}
+
+/// The message of a condition `Failure`, if the operator reports one; it tries again by itself.
+fn failing(status: &Value) -> String {
+    let conditions = status["conditions"].as_array().into_iter().flatten();
+    let mut failures =
+        conditions.filter(|condition| condition["type"] == "Failure" && condition["status"] == "True");
+    failures
+        .next()
+        .and_then(|condition| condition["message"].as_str())
+        .map(|message| format!(" (the operator says: {})", message.lines().next().unwrap_or_default()))
+        .unwrap_or_default()
+}
+
+impl Step for GiteaInstance {
+    fn id(&self) -> StepId {
+        "gitea-instance"
+    }
+
+    fn title(&self) -> &'static str {
+        "Gitea"
+    }
+
+    fn needs(&self) -> &'static [StepId] {
+        &["namespaces"]
+    }
+
+    fn probe<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>> {
+        async move {
+            let found = self.tenant.cluster.get(&self.at()).await?;
+            let Some(object) = found else { return Ok(Seen::new(State::Absent, [])) };
+            let owned = self.tenant.owns(&object);
+            let differences = match owned {
+                true => self.tenant.compare_all(vec![self.passwords(), self.resource()]).await?.unwrap_or_default(),
+                false => Vec::new(),
+            };
+            match judge(&self.at(), &object) {
+                Verdict::Done(ready) => {
+                    let url = ready.url.clone();
+                    self.fill(ready, owned)?;
+                    super::seen(Some(differences), || vec![url])
+                }
+                Verdict::NotYet(seen) => Ok(Seen::new(State::NotReady, [format!("{}: {seen}", self.at())])),
+                Verdict::Never(error) => Err(error),
+            }
+        }
+        .boxed()
+    }
+
+    fn apply<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
+        async move {
+            let (changed, owned) = match self.instance().await? {
+                Instance::Shared(object) => {
+                    scope.note(format!("{} is not this tenant's alone: used as it is", self.at()));
+                    if let Verdict::Done(ready) = judge(&self.at(), &object) {
+                        let summary = ready.url.clone();
+                        self.fill(ready, false)?;
+                        return Ok(Outcome::unchanged(summary));
+                    }
+                    (false, false)
+                }
+                Instance::Absent | Instance::Ours => {
+                    let (at, secret) = self.passwords();
+                    let password = self.tenant.apply(&at, secret).await?;
+                    let (at, resource) = self.resource();
+                    (password.changed | self.tenant.apply(&at, resource).await?.changed, true)
+                }
+            };
+            let ready = self.until_ready(scope).await?;
+            let summary = ready.url.clone();
+            self.fill(ready, owned)?;
+            Ok(super::outcome(changed, summary))
+        }
+        .boxed()
+    }
+
+    fn revert<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
+        async move {
+            if !self.tenant.cluster.serves(&GITEA) {
+                return Ok(Outcome::skipped("no Gitea operator here"));
+            }
+            let at = self.at();
+            let removal = self.tenant.remove(&at).await?;
+            let (passwords, _) = self.passwords();
+            let secret = self.tenant.remove_all(vec![passwords]).await?;
+            if let crate::cluster::Removal::Deleted { uid } = &removal {
+                self.tenant.cluster.until_gone(scope, &at, uid).await?;
+            }
+            Ok(super::outcome(removal.changed() || secret, format!("{at} gone")))
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,167 @@
+//! The tenant's user in Keycloak, where the Sandbox API has not made one.
+
+use std::sync::Arc;
+
+use futures::future::{BoxFuture, FutureExt as _};
+use secrecy::SecretString;
+use tenant_workflow::{
+    scope::Scope,
+    step::{Failure, Outcome, RevertAfter, Seen, State, Step, StepError, StepId},
+};
+
+use crate::{
+    cluster::{CONSOLE_CONFIG, IDENTITY, ObjectRef, SECRET, USER},
+    facts::KeycloakUser as Fact,
+    order::{VarError, Vars},
+    services::keycloak::Realm,
+    tenant::Tenant,
+};
+
+/// Name of the identity provider the cluster knows the realm by (provisioning.md 3.2).
+const PROVIDER: &str = "rhbk";
+
+/// What an order says about Keycloak.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    namespace: String,
+    admin_secret: String,
+    realm: String,
+    skipped: Option<String>,
+}
+
+impl Settings {
+    /// Reads the order's variables (agnosticd-compat.md 3.2).
+    ///
+    /// # Errors
+    ///
+    /// When a variable has the wrong type.
+    pub fn read(vars: &Vars) -> Result<Self, VarError> {
+        let both = |suffix: &str| {
+            [
+                format!("ocp4_workload_tenant_keycloak_user_{suffix}"),
+                format!("ocp4_workload_ocpsandbox_keycloak_user_{suffix}"),
+            ]
+        };
+        let text = |suffix: &str, default: &str| {
+            let [tenant, sandbox] = both(suffix);
+            vars.text(&[&tenant, &sandbox]).map(|found| found.unwrap_or_else(|| default.to_owned()))
+        };
+        let given = vars.text(&["sandbox_openshift_user"])?;
+        Ok(Self {
+            namespace: text("keycloak_namespace", "keycloak")?,
+            admin_secret: text("keycloak_admin_secret", "keycloak-initial-admin")?,
+            realm: text("keycloak_realm", "sso")?,
+            skipped: given.map(|user| format!("the Sandbox API has made user {user}")),
+        })
+    }
+}
+
+/// The step.
+pub struct KeycloakUser {
+    tenant: Arc<Tenant>,
+    settings: Settings,
+    password: SecretString,
+}
+
+impl KeycloakUser {
+    /// The step for a tenant; `password` is the user's.
+    pub fn new(tenant: Arc<Tenant>, settings: Settings, password: SecretString) -> Self {
+        Self { tenant, settings, password }
+    }
+
+    /// Logs in as Keycloak's admin; `None` when there is no Keycloak here.
+    async fn realm(&self) -> Result<Option<Realm>, StepError> {
+        let at = ObjectRef::new(SECRET, &self.settings.namespace, &self.settings.admin_secret);
+        let Some(secret) = self.tenant.cluster.get(&at).await? else { return Ok(None) };
+        let entry = |key: &str| super::secret_entry(&at, &secret, key);
+        let (user, password) = (entry("username")?, SecretString::from(entry("password")?));
+        self.tenant.web.hide(&password);
+        let base = format!("https://sso.{}", self.tenant.domain);
+        let service = self.tenant.web.routed("Keycloak", &base);
+        Ok(Some(Realm::log_in(service, &self.settings.realm, &user, &password).await?))
+    }
+
+    fn missing(&self) -> String {
+        let Settings { namespace, admin_secret, .. } = &self.settings;
+        format!("no Keycloak here (Secret {namespace}/{admin_secret} does not exist)")
+    }
+
+    async fn find_out(&self) -> Result<(), StepError> {
+        let mut console_url = None;
+        if self.tenant.cluster.serves(&CONSOLE_CONFIG) {
+            let console = self.tenant.cluster.get(&ObjectRef::cluster(CONSOLE_CONFIG, "cluster")).await?;
+            console_url = console.and_then(|found| found.data["status"]["consoleURL"].as_str().map(str::to_owned));
+        }
+        self.tenant.facts.keycloak.fill(Fact { console_url })?;
+        Ok(())
+    }
+}
+
+impl Step for KeycloakUser {
+    fn id(&self) -> StepId {
+        "keycloak-user"
+    }
+
+    fn title(&self) -> &'static str {
+        "login in Keycloak"
+    }
+
+    fn revert_after(&self) -> RevertAfter {
+        RevertAfter::Only(&[])
+    }
+
+    fn skipped(&self) -> Option<String> {
+        self.settings.skipped.clone()
+    }
+
+    fn probe<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>> {
+        async move {
+            let username = self.tenant.names.username();
+            let Some(realm) = self.realm().await? else {
+                return Ok(Seen::new(State::Skipped, [self.missing()]));
+            };
+            let Some(_id) = realm.find(username.as_str()).await? else { return Ok(Seen::new(State::Absent, [])) };
+            self.find_out().await?;
+            Ok(Seen::new(State::Present, [format!("user {username} in realm {}", self.settings.realm)]))
+        }
+        .boxed()
+    }
+
+    fn apply<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
+        async move {
+            let username = self.tenant.names.username();
+            let Some(realm) = self.realm().await? else { return Ok(Outcome::skipped(self.missing())) };
+            let created = realm.create(username.as_str()).await?;
+            let id = realm.find(username.as_str()).await?.ok_or_else(|| {
+                StepError::new(Failure::Service, format!("look up user {username}"))
+                    .because("Keycloak says the user exists and does not find it")
+            })?;
+            // an existing password cannot be compared, so it is set either way
+            let (set, found_out) = futures::join!(realm.set_password(&id, &self.password), self.find_out());
+            set?;
+            found_out?;
+            Ok(super::outcome(created, format!("user {username} in realm {}", self.settings.realm)))
+        }
+        .boxed()
+    }
+
+    fn revert<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
+        async move {
+            let username = self.tenant.names.username();
+            let Some(realm) = self.realm().await? else { return Ok(Outcome::skipped(self.missing())) };
+            let id = realm.find(username.as_str()).await?;
+            let mut changed = false;
+            if let Some(id) = &id {
+                changed |= realm.delete(id).await?;
+            }
+            // what a login left on the cluster: it carries no label of ours, but names this very user
+            let identity = id.map(|id| ObjectRef::cluster(IDENTITY, format!("{PROVIDER}:{id}")));
+            let left = identity.into_iter().chain([ObjectRef::cluster(USER, username.as_str())]);
+            for at in left.filter(|at| self.tenant.cluster.serves(&at.kind)) {
+                changed |= self.tenant.cluster.remove(&at, &[]).await?.changed();
+            }
+            Ok(super::outcome(changed, format!("user {username} gone")))
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,173 @@
+//! What the MCP servers need before Argo CD deploys them: a Gitea token in a Secret, and on OpenShift the
+//! security context constraints their pods run under.
+
+use std::sync::Arc;
+
+use futures::future::{BoxFuture, FutureExt as _, try_join};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+use tenant_workflow::{
+    scope::Scope,
+    step::{Outcome, Seen, State, Step, StepError, StepId},
+};
+
+use crate::{
+    cluster::{ObjectRef, SCC, SECRET},
+    facts::Token,
+    names::Component,
+    services::gitea::Gitea,
+    tenant::{Tenant, secret_data},
+};
+
+/// Secret the Gitea MCP server reads its instance and token from (provisioning.md 8.2).
+pub const GITEA_CREDENTIALS: &str = "gitea-creds";
+/// Where the record keeps the token.
+const RECORDED: &str = "gitea-token";
+
+/// The step.
+pub struct McpServers {
+    tenant: Arc<Tenant>,
+}
+
+impl McpServers {
+    /// The step for a tenant.
+    pub fn new(tenant: Arc<Tenant>) -> Self {
+        Self { tenant }
+    }
+
+    fn gitea(&self) -> Result<Gitea, StepError> {
+        let instance = self.tenant.facts.gitea.get()?;
+        Ok(Gitea::new(self.tenant.web.routed("Gitea", &instance.url)))
+    }
+
+    /// The token of the record, if Gitea still takes it.
+    async fn kept(&self) -> Result<Option<SecretString>, StepError> {
+        let Some(token) = self.tenant.record.secret(RECORDED).await else { return Ok(None) };
+        Ok(self.gitea()?.accepts_token(&token).await?.then_some(token))
+    }
+
+    async fn ensure_token(&self) -> Result<(bool, SecretString), StepError> {
+        if let Some(token) = self.kept().await? {
+            return Ok((false, token));
+        }
+        let login = &self.tenant.facts.gitea_login.get()?.0;
+        let token = self.gitea()?.create_token(login, self.tenant.names.gitea_token()).await?;
+        self.tenant.record.keep(RECORDED, &token, &[]).await?;
+        Ok((true, token))
+    }
+
+    fn credentials(&self, token: &SecretString) -> (ObjectRef, Value) {
+        let namespace = self.tenant.names.namespace(Component::McpGitea).as_str();
+        let url = self.tenant.names.gitea_internal_url();
+        let data = secret_data([("url", url.as_ref()), ("token", token.expose_secret())]);
+        (ObjectRef::new(SECRET, namespace, GITEA_CREDENTIALS), json!({"type": "Opaque", "data": data}))
+    }
+
+    /// provisioning.md 2.5.1: what `restricted` allows, plus the fixed user of the server images.
+    fn constraints(&self) -> Option<(ObjectRef, Value)> {
+        if !self.tenant.has_scc() {
+            return None;
+        }
+        let names = &self.tenant.names;
+        let accounts: Vec<String> = [(Component::McpOpenshift, "openshift"), (Component::McpGitea, "gitea")]
+            .into_iter()
+            .flat_map(|(component, server)| {
+                let namespace = names.namespace(component);
+                ["sa", "proxy-runner"]
+                    .map(|suffix| format!("system:serviceaccount:{namespace}:{server}-{suffix}"))
+            })
+            .collect();
+        let constraints = json!({
+            "allowHostDirVolumePlugin": false,
+            "allowHostIPC": false,
+            "allowHostNetwork": false,
+            "allowHostPID": false,
+            "allowHostPorts": false,
+            "allowPrivilegedContainer": false,
+            "allowPrivilegeEscalation": false,
+            "requiredDropCapabilities": ["KILL", "MKNOD", "SETUID", "SETGID"],
+            "readOnlyRootFilesystem": true,
+            "runAsUser": {"type": "MustRunAs", "uid": 1000},
+            "seLinuxContext": {"type": "MustRunAs"},
+            "fsGroup": {"type": "RunAsAny"},
+            "supplementalGroups": {"type": "RunAsAny"},
+            "groups": [],
+            "users": accounts,
+            "volumes": ["configMap", "downwardAPI", "emptyDir", "persistentVolumeClaim", "projected", "secret"],
+        });
+        Some((ObjectRef::cluster(SCC, names.scc()), constraints))
+    }
+
+    async fn apply_constraints(&self, scope: &Scope) -> Result<bool, StepError> {
+        match self.constraints() {
+            Some((at, constraints)) => Ok(self.tenant.apply(&at, constraints).await?.changed),
+            None => {
+                scope.note("no SecurityContextConstraints here: the pods run under the cluster's own policy");
+                Ok(false)
+            }
+        }
+    }
+}
+
+impl Step for McpServers {
+    fn id(&self) -> StepId {
+        "mcp-servers"
+    }
+
+    fn title(&self) -> &'static str {
+        "credentials of the MCP servers"
+    }
+
+    fn needs(&self) -> &'static [StepId] {
+        &["gitea-user"]
+    }
+
+    fn probe<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>> {
+        async move {
+            let token = match self.tenant.facts.gitea.peek() {
+                Some(_) => self.kept().await?,
+                None => None,
+            };
+            let mut objects: Vec<_> = self.constraints().into_iter().collect();
+            objects.extend(token.as_ref().map(|token| self.credentials(token)));
+            let mut differences = self.tenant.compare_all(objects).await?;
+            match (token, &mut differences) {
+                (Some(token), _) => drop(self.tenant.facts.gitea_token.fill(Token(token))?),
+                (None, Some(lines)) => lines.push("the Gitea token is not on record, or no longer valid".to_owned()),
+                (None, None) => return Ok(Seen::new(State::Absent, [])),
+            }
+            super::seen(differences, || vec![format!("Secret {GITEA_CREDENTIALS}")])
+        }
+        .boxed()
+    }
+
+    fn apply<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
+        async move {
+            let credentials = async {
+                let (fresh, token) = self.ensure_token().await?;
+                let (at, secret) = self.credentials(&token);
+                let applied = self.tenant.apply(&at, secret).await?;
+                self.tenant.facts.gitea_token.fill(Token(token))?;
+                Ok::<_, StepError>(fresh || applied.changed)
+            };
+            let (credentials, constraints) = try_join(credentials, self.apply_constraints(scope)).await?;
+            let scc = if self.tenant.has_scc() { " and SCC" } else { "" };
+            Ok(super::outcome(credentials || constraints, format!("Gitea token in Secret {GITEA_CREDENTIALS}{scc}")))
+        }
+        .boxed()
+    }
+
+    fn revert<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
+        async move {
+            // the token goes with its user, and the user with the instance or in `gitea-user`
+            let namespace = self.tenant.names.namespace(Component::McpGitea).as_str();
+            let mut objects = vec![ObjectRef::new(SECRET, namespace, GITEA_CREDENTIALS)];
+            if self.tenant.has_scc() {
+                objects.push(ObjectRef::cluster(SCC, self.tenant.names.scc()));
+            }
+            let changed = self.tenant.remove_all(objects).await?;
+            Ok(super::outcome(changed, "credentials gone".to_owned()))
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,280 @@
+//! The tenant's namespaces, with quota, limits and the user's rights in them.
+//!
+//! A namespace that exists and is not ours (the Sandbox API's, labelled `created-by=sandbox-api`, or one the
+//! order names) is adopted: the user gets rights in it, its quota and life stay its owner's.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures::future::{BoxFuture, FutureExt as _, try_join_all};
+use serde_json::{Map, Value, json};
+use tenant_workflow::{
+    scope::Scope,
+    step::{Failure, Outcome, RevertAfter, Seen, State, Step, StepError, StepId},
+};
+
+use crate::{
+    cluster::{
+        CLUSTER_QUOTA, LIMIT_RANGE, NAMESPACE, Object, ObjectRef, RESOURCE_QUOTA, ROLE_BINDING, Select, Verdict,
+    },
+    names::GUID_LABEL,
+    order::{VarError, Vars},
+    tenant::Tenant,
+};
+
+const PREFIX: &str = "ocp4_workload_tenant_namespace_";
+
+/// What an order says about namespaces.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    role: String,
+    labels: Map<String, Value>,
+    annotations: Map<String, Value>,
+    cluster_quota: bool,
+    quota: Value,
+    limit_range: Value,
+}
+
+impl Settings {
+    /// Reads the order's variables (agnosticd-compat.md 3.3).
+    ///
+    /// # Errors
+    ///
+    /// When a variable has the wrong type.
+    pub fn read(vars: &Vars) -> Result<Self, VarError> {
+        let name = |suffix: &str| format!("{PREFIX}{suffix}");
+        let metadata: Metadata = vars.map(&[&name("default_metadata")])?.unwrap_or_default();
+        let quota = vars.map(&[&name("default_quota"), &name("quota")])?;
+        let limits = vars.map(&[&name("default_limit_range"), &name("limit_range")])?;
+        Ok(Self {
+            role: vars.text(&[&name("role")])?.unwrap_or_else(|| "admin".to_owned()),
+            labels: metadata.labels,
+            annotations: metadata.annotations,
+            cluster_quota: vars.flag(&[&name("use_cluster_quota")])?.unwrap_or(true),
+            quota: quota.filter(filled).unwrap_or_else(default_quota),
+            limit_range: limits.filter(filled).unwrap_or_else(default_limit_range),
+        })
+    }
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+struct Metadata {
+    #[serde(default)]
+    labels: Map<String, Value>,
+    #[serde(default)]
+    annotations: Map<String, Value>,
+}
+
+fn filled(value: &Value) -> bool {
+    value.as_object().is_some_and(|map| !map.is_empty())
+}
+
+fn default_quota() -> Value {
+    json!({
+        "limits.cpu": "4", "requests.cpu": "4", "limits.memory": "8Gi", "requests.memory": "8Gi",
+        "requests.storage": "50Gi",
+    })
+}
+
+fn default_limit_range() -> Value {
+    json!({"default": {"cpu": "2", "memory": "4Gi"}, "defaultRequest": {"cpu": "250m", "memory": "128Mi"}})
+}
+
+/// The step.
+pub struct Namespaces {
+    tenant: Arc<Tenant>,
+    settings: Settings,
+}
+
+/// Whose a namespace is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    Nobody,
+    Ours,
+    Adopted,
+}
+
+impl Namespaces {
+    /// The step for a tenant.
+    pub fn new(tenant: Arc<Tenant>, settings: Settings) -> Self {
+        Self { tenant, settings }
+    }
+
+    fn namespace(&self, name: &str) -> (ObjectRef, Value) {
+        let mut labels = self.settings.labels.clone();
+        labels.insert("tenant".to_owned(), json!(self.tenant.names.username().as_str()));
+        let metadata = json!({"labels": labels, "annotations": self.settings.annotations});
+        (ObjectRef::cluster(NAMESPACE, name), json!({"metadata": metadata}))
+    }
+
+    /// The quota over all of the tenant's namespaces, where the cluster has such a thing.
+    fn cluster_quota(&self) -> Option<(ObjectRef, Value)> {
+        let wanted = self.settings.cluster_quota && self.tenant.cluster.serves(&CLUSTER_QUOTA);
+        let names = &self.tenant.names;
+        wanted.then(|| {
+            let selector = json!({"labels": {"matchLabels": {"tenant": names.username().as_str()}}});
+            let spec = json!({"quota": {"hard": self.settings.quota}, "selector": selector});
+            (ObjectRef::cluster(CLUSTER_QUOTA, names.cluster_quota()), json!({"spec": spec}))
+        })
+    }
+
+    /// What belongs into a namespace; an adopted one only gets the user's rights.
+    fn content(&self, namespace: &str, owner: Owner) -> Vec<(ObjectRef, Value)> {
+        let Settings { role, quota, limit_range, .. } = &self.settings;
+        let user = self.tenant.names.username().as_str();
+        let binding = json!({
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
+        });
+        let mut all = vec![(ObjectRef::new(ROLE_BINDING, namespace, format!("{role}-{user}")), binding)];
+        if owner == Owner::Adopted {
+            return all;
+        }
+        let mut limits = limit_range.clone();
+        limits["type"] = json!("Container");
+        all.push((
+            ObjectRef::new(LIMIT_RANGE, namespace, "tenant-limit-range"),
+            json!({"spec": {"limits": [limits]}}),
+        ));
+        if !(self.settings.cluster_quota && self.tenant.cluster.serves(&CLUSTER_QUOTA)) {
+            let quota = json!({"spec": {"hard": quota}});
+            all.push((ObjectRef::new(RESOURCE_QUOTA, namespace, "tenant-quota"), quota));
+        }
+        all
+    }
+
+    async fn owners(&self) -> Result<BTreeMap<String, Owner>, StepError> {
+        let names = &self.tenant.names;
+        try_join_all(names.namespaces().map(|(_, namespace)| async move {
+            let at = ObjectRef::cluster(NAMESPACE, namespace.as_str());
+            let found = self.tenant.cluster.get(&at).await?;
+            Ok((namespace.to_string(), self.owner(&at, found.as_ref())?))
+        }))
+        .await
+        .map(|all| all.into_iter().collect())
+    }
+
+    fn owner(&self, at: &ObjectRef, found: Option<&Object>) -> Result<Owner, StepError> {
+        let Some(object) = found else { return Ok(Owner::Nobody) };
+        let guid = self.tenant.names.guid().as_str();
+        let label = |key: &str| object.metadata.labels.as_ref().and_then(|labels| labels.get(key));
+        match label(GUID_LABEL) {
+            Some(other) if other != guid => {
+                Err(StepError::new(Failure::Usage, format!("use {at}"))
+                    .because(format!("it belongs to the tenant of guid {other}"))
+                    .hint("choose another namespace or guid in the order"))
+            }
+            Some(_) if object.metadata.deletion_timestamp.is_some() => {
+                Err(StepError::new(Failure::Busy, format!("create {at}"))
+                    .because("one of that name is still being deleted")
+                    .hint("run again when it is gone"))
+            }
+            Some(_) => Ok(Owner::Ours),
+            None => Ok(Owner::Adopted),
+        }
+    }
+}
+
+impl Step for Namespaces {
+    fn id(&self) -> StepId {
+        "namespaces"
+    }
+
+    fn title(&self) -> &'static str {
+        "namespaces with quota, limits and rights"
+    }
+
+    fn revert_after(&self) -> RevertAfter {
+        // what holds finalizers or is run by operators goes first; the rest may go with the namespace
+        RevertAfter::Only(&["application-sets", "gitea-instance", "showroom"])
+    }
+
+    fn probe<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>> {
+        async move {
+            let owners = self.owners().await?;
+            if owners.values().all(|owner| *owner == Owner::Nobody) {
+                return Ok(Seen::new(State::Absent, []));
+            }
+            let mut objects: Vec<_> = self.cluster_quota().into_iter().collect();
+            for (namespace, owner) in &owners {
+                if *owner != Owner::Adopted {
+                    objects.push(self.namespace(namespace));
+                }
+                objects.extend(self.content(namespace, *owner));
+            }
+            super::seen(self.tenant.compare_all(objects).await?, || {
+                owners
+                    .iter()
+                    .map(|(name, owner)| match owner {
+                        Owner::Adopted => format!("{name} (adopted)"),
+                        Owner::Ours | Owner::Nobody => name.clone(),
+                    })
+                    .collect()
+            })
+        }
+        .boxed()
+    }
+
+    fn apply<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
+        async move {
+            let owners = self.owners().await?;
+            let adopted: Vec<&str> = owners
+                .iter()
+                .filter_map(|(name, owner)| (*owner == Owner::Adopted).then_some(name.as_str()))
+                .collect();
+            if !adopted.is_empty() {
+                scope.note(format!("adopted, quota and life left to their owner: {}", adopted.join(", ")));
+            }
+            let own = owners.iter().filter(|(_, owner)| **owner != Owner::Adopted);
+            let mut changed = self.tenant.apply_all(own.map(|(name, _)| self.namespace(name)).collect()).await?;
+            let content = owners.iter().flat_map(|(name, owner)| self.content(name, *owner));
+            changed |= self.tenant.apply_all(content.chain(self.cluster_quota()).collect()).await?;
+            Ok(super::outcome(changed, format!("{} namespaces", owners.len())))
+        }
+        .boxed()
+    }
+
+    fn revert<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
+        async move {
+            let names = &self.tenant.names;
+            let mut objects = vec![ObjectRef::cluster(CLUSTER_QUOTA, names.cluster_quota())];
+            objects.retain(|at| self.tenant.cluster.serves(&at.kind));
+            // by label, so that namespaces of an earlier convention or order go too
+            let selector = self.tenant.selector();
+            let ours = self.tenant.cluster.list(&NAMESPACE, "", &selector).await?;
+            for namespace in &ours {
+                objects.push(ObjectRef::cluster(NAMESPACE, namespace.metadata.name.clone().unwrap_or_default()));
+            }
+            for (_, namespace) in names.namespaces() {
+                if !ours.iter().any(|one| one.metadata.name.as_deref() == Some(namespace.as_str())) {
+                    let content = self.content(namespace.as_str(), Owner::Adopted);
+                    objects.extend(content.into_iter().map(|(at, _)| at));
+                }
+            }
+            let changed = self.tenant.remove_all(objects).await?;
+            if !ours.is_empty() {
+                self.until_gone(scope, &selector).await?;
+            }
+            Ok(super::outcome(changed, format!("{} namespaces gone", ours.len())))
+        }
+        .boxed()
+    }
+}
+
+impl Namespaces {
+    async fn until_gone(&self, scope: &Scope, selector: &str) -> Result<(), StepError> {
+        let what = "the namespaces to be gone";
+        let select = Select::Labels(selector);
+        self.tenant
+            .cluster
+            .until(scope, what, &NAMESPACE, "", select, |left| match left.first_key_value() {
+                None => Verdict::Done(()),
+                Some((name, object)) => Verdict::NotYet(format!(
+                    "{} left; {name}: {}",
+                    left.len(),
+                    crate::cluster::remaining(object)
+                )),
+            })
+            .await
+    }
+}
+
