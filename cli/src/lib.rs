@@ -1,3 +1,4 @@
 //! (skeleton)
 
 pub mod order;
+pub mod names;
