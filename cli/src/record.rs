@@ -18,6 +18,7 @@ use tokio::sync::Mutex;
 use crate::{
     cluster::{Cluster, ClusterError, NAMESPACE, Object, ObjectRef, Removal, SECRET},
     names::Names,
+    order::{Vars, known},
 };
 
 /// Namespace of the records; made when missing, and kept: it belongs to no tenant.
@@ -26,6 +27,12 @@ pub const SYSTEM_NAMESPACE: &str = "tenant-system";
 /// Version of the record's shape that this program writes. Older ones are read; newer ones are refused, so
 /// that an old program never overwrites what it does not understand.
 pub const SCHEMA: u32 = 1;
+
+/// Variable, and key of the Secret.
+const MASTER_KEY: &str = "litellm_master_key";
+
+/// Variables that say where the cluster is: a later run says so itself.
+const ACCESS: [&str; 2] = ["sandbox_openshift_api_url", "openshift_api_url"];
 
 /// Key of the Secret that holds the readable part.
 const FACTS: &str = "tenant.json";
@@ -46,6 +53,9 @@ pub struct RecordFacts {
     /// Identities of things outside the cluster, by name, such as the hash of the virtual key.
     #[serde(default)]
     pub identities: BTreeMap<String, String>,
+    /// What the order said, as far as we understand it; no secrets and nothing about access.
+    #[serde(default)]
+    pub variables: Map<String, Value>,
 }
 
 /// A tenant's record, read once and written through.
@@ -54,13 +64,13 @@ pub struct Record {
     at: ObjectRef,
     labels: Map<String, Value>,
     redactor: Arc<Redactor>,
+    existed: bool,
     held: Mutex<Held>,
 }
 
 struct Held {
     facts: RecordFacts,
     secrets: BTreeMap<String, SecretString>,
-    stored: bool,
 }
 
 /// Where a guid's record is kept.
@@ -69,22 +79,19 @@ pub fn location(guid: &str) -> ObjectRef {
 }
 
 impl Record {
-    /// Reads the tenant's record, or starts an empty one; writes nothing. Without a cluster (its API server
-    /// gone for good) the record lives in memory.
+    /// The tenant's record as it was `found`, or an empty one; writes nothing. Without a cluster (its API
+    /// server gone for good) it lives in memory.
     ///
     /// # Errors
     ///
-    /// When the API server does not answer or refuses, or the record was written by a newer program.
-    pub async fn open(
+    /// When the record was written by a newer program.
+    pub fn open(
         cluster: Option<Cluster>,
+        found: Option<Object>,
         names: &Names,
         redactor: Arc<Redactor>,
     ) -> Result<Self, StepError> {
         let at = location(names.guid().as_str());
-        let found = match &cluster {
-            Some(cluster) => cluster.get(&at).await?,
-            None => None,
-        };
         let fresh = RecordFacts {
             schema: SCHEMA,
             guid: names.guid().to_string(),
@@ -92,20 +99,43 @@ impl Record {
             namespaces: names.namespaces().map(|(part, name)| (part.to_string(), name.to_string())).collect(),
             created: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             identities: BTreeMap::new(),
+            variables: Map::new(),
         };
-        let held = match found {
-            None => Held { facts: fresh, secrets: BTreeMap::new(), stored: false },
-            Some(object) => {
-                let (facts, secrets) = read(&at, &object)?;
-                let facts = match facts {
-                    Some(old) => RecordFacts { created: old.created, identities: old.identities, ..fresh },
-                    None => fresh,
-                };
-                Held { facts, secrets, stored: true }
+        let existed = found.is_some();
+        let (old, secrets) = found.map(|object| read(&at, &object)).transpose()?.unwrap_or_default();
+        let facts = match old {
+            Some(old) => RecordFacts {
+                created: old.created,
+                identities: old.identities,
+                variables: old.variables,
+                ..fresh
+            },
+            None => fresh,
+        };
+        secrets.values().for_each(|secret| redactor.learn(secret));
+        let held = Mutex::new(Held { facts, secrets });
+        Ok(Self { cluster, at, labels: names.labels(), redactor, existed, held })
+    }
+
+    /// Whether the cluster had the record.
+    pub fn existed(&self) -> bool {
+        self.existed
+    }
+
+    /// Takes down what the order says, for commands that are given the guid alone. LiteLLM's master key is the
+    /// one secret of the platform among it: without it such a destroy would leave the virtual key behind.
+    /// Nothing is written until [`Record::store`].
+    pub async fn remember(&self, vars: &Vars) {
+        let mut held = self.held.lock().await;
+        for name in known::names().filter(|name| !known::is_secret(name) && !ACCESS.contains(name)) {
+            if let Ok(Some(value)) = vars.json(&[name]) {
+                held.facts.variables.insert(name.to_owned(), value);
             }
-        };
-        held.secrets.values().for_each(|secret| redactor.learn(secret));
-        Ok(Self { cluster, at, labels: names.labels(), redactor, held: Mutex::new(held) })
+        }
+        if let Ok(Some(key)) = vars.secret(&[MASTER_KEY]) {
+            self.redactor.learn(&key);
+            held.secrets.insert(MASTER_KEY.to_owned(), key);
+        }
     }
 
     /// The secret called `name`.
@@ -150,7 +180,7 @@ impl Record {
         for (key, identity) in identities {
             held.facts.identities.insert((*key).to_owned(), (*identity).to_owned());
         }
-        self.write(&mut held).await
+        self.write(&held).await
     }
 
     /// Writes the record as it is now; makes the system namespace when it is missing.
@@ -159,11 +189,11 @@ impl Record {
     ///
     /// When the API server does not answer or refuses.
     pub async fn store(&self) -> Result<(), StepError> {
-        let mut held = self.held.lock().await;
-        self.write(&mut held).await
+        let held = self.held.lock().await;
+        self.write(&held).await
     }
 
-    async fn write(&self, held: &mut Held) -> Result<(), StepError> {
+    async fn write(&self, held: &Held) -> Result<(), StepError> {
         let Some(cluster) = &self.cluster else { return Ok(()) };
         let facts = serde_json::to_string(&held.facts).expect("the facts are plain strings and maps");
         let mut data: Map<String, Value> = held
@@ -182,7 +212,6 @@ impl Record {
             }
             other => drop(other?),
         }
-        held.stored = true;
         Ok(())
     }
 
@@ -221,6 +250,17 @@ fn read(at: &ObjectRef, object: &Object) -> Result<Content, StepError> {
         facts = serde_json::from_str(&text).ok();
     }
     Ok((facts, secrets))
+}
+
+/// What an order said, from its stored record: the defaults of an order that is given by its guid alone. Names
+/// come first: they are what finds everything else.
+pub fn variables(object: &Object) -> Map<String, Value> {
+    let Ok((facts, secrets)) = read(&location(""), object) else { return Map::new() };
+    let mut variables = facts.map(|facts| facts.variables).unwrap_or_default();
+    if let Some(key) = secrets.get(MASTER_KEY) {
+        variables.insert(MASTER_KEY.to_owned(), json!(key.expose_secret()));
+    }
+    variables
 }
 
 /// What a stored record says, for `list` and for finding the names of an order from its guid alone.

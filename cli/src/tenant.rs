@@ -151,8 +151,7 @@ impl Tenant {
 
     /// The labels that make an object ours, as a selector: `key=value,key=value`.
     pub fn selector(&self) -> String {
-        let labels = self.own_labels();
-        labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+        self.names.selector()
     }
 
     /// The labels that make an object ours.

@@ -28,8 +28,6 @@ const ACCOUNTS: &str = "argocd-secret";
 /// What an order says about Argo CD.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Namespace of Argo CD.
-    pub namespace: String,
     argo_cd: String,
     repositories: Vec<String>,
     cluster_kinds: Vec<Value>,
@@ -50,7 +48,6 @@ impl Settings {
             vars.text(names).map(|found| found.unwrap_or_else(|| default.to_owned()))
         };
         Ok(Self {
-            namespace: text(&[&gitops("namespace"), &user("namespace")], "openshift-gitops")?,
             argo_cd: text(&[&gitops("argocd_cr_name")], "openshift-gitops")?,
             repositories,
             cluster_kinds: vars
@@ -99,16 +96,21 @@ impl AppProject {
         (self.at(), json!({"spec": spec}))
     }
 
+    /// Namespace of Argo CD.
+    fn namespace(&self) -> &str {
+        self.tenant.names.argo_cd_namespace().as_str()
+    }
+
     fn at(&self) -> ObjectRef {
-        ObjectRef::new(APP_PROJECT, &self.settings.namespace, self.tenant.names.app_project())
+        ObjectRef::new(APP_PROJECT, self.namespace(), self.tenant.names.app_project())
     }
 
     fn argo_cd(&self) -> ObjectRef {
-        ObjectRef::new(ARGO_CD, &self.settings.namespace, &self.settings.argo_cd)
+        ObjectRef::new(ARGO_CD, self.namespace(), &self.settings.argo_cd)
     }
 
     fn accounts(&self) -> ObjectRef {
-        ObjectRef::new(SECRET, &self.settings.namespace, ACCOUNTS)
+        ObjectRef::new(SECRET, self.namespace(), ACCOUNTS)
     }
 
     fn manager(&self) -> String {
@@ -168,7 +170,7 @@ impl AppProject {
         let mut server = None;
         if account && self.tenant.has_routes() {
             let route = format!("{}-server", self.settings.argo_cd);
-            let at = ObjectRef::new(ROUTE, &self.settings.namespace, route);
+            let at = ObjectRef::new(ROUTE, self.namespace(), route);
             let found = self.tenant.cluster.get(&at).await?;
             server = found.and_then(|route| Some(format!("https://{}", route.data["spec"]["host"].as_str()?)));
         }

@@ -36,22 +36,25 @@ const PAGE_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
 pub struct ApplicationSets {
     tenant: Arc<Tenant>,
     settings: Settings,
-    /// Namespace of Argo CD.
-    argo_cd: String,
     librechat_password: SecretString,
 }
 
 impl ApplicationSets {
-    /// The step for a tenant; `argo_cd` is the namespace Argo CD works in.
-    pub fn new(tenant: Arc<Tenant>, settings: Settings, argo_cd: String, librechat_password: SecretString) -> Self {
-        Self { tenant, settings, argo_cd, librechat_password }
+    /// The step for a tenant.
+    pub fn new(tenant: Arc<Tenant>, settings: Settings, librechat_password: SecretString) -> Self {
+        Self { tenant, settings, librechat_password }
+    }
+
+    /// Namespace of Argo CD.
+    fn argo_cd(&self) -> &str {
+        self.tenant.names.argo_cd_namespace().as_str()
     }
 
     fn sets(&self) -> Vec<(ObjectRef, Value)> {
         let sets = Sets { names: &self.tenant.names, settings: &self.settings, domain: &self.tenant.domain };
         sets.all(self.tenant.has_routes())
             .into_iter()
-            .map(|(name, set)| (ObjectRef::new(APPLICATION_SET, &self.argo_cd, name), set))
+            .map(|(name, set)| (ObjectRef::new(APPLICATION_SET, self.argo_cd(), name), set))
             .collect()
     }
 
@@ -101,11 +104,11 @@ impl ApplicationSets {
         let (cluster, selector) = (&self.tenant.cluster, self.tenant.selector());
         let select = Select::Labels(&selector);
         let wanted: Vec<String> = self.tenant.names.applications().map(|name| name.to_string()).collect();
-        let applications = cluster.until(scope, "the applications", &APPLICATION, &self.argo_cd, select, |found| {
-            judge_applications(&self.argo_cd, &wanted, found)
+        let applications = cluster.until(scope, "the applications", &APPLICATION, self.argo_cd(), select, |found| {
+            judge_applications(self.argo_cd(), &wanted, found)
         });
-        let sets = cluster.until::<()>(scope, "the ApplicationSets", &APPLICATION_SET, &self.argo_cd, select, |found| {
-            judge_sets(&self.argo_cd, found)
+        let sets = cluster.until::<()>(scope, "the ApplicationSets", &APPLICATION_SET, self.argo_cd(), select, |found| {
+            judge_sets(self.argo_cd(), found)
         });
         tokio::select! {
             healthy = applications => healthy,
@@ -163,7 +166,7 @@ impl ApplicationSets {
         let (what, select) = ("the applications to be gone", Select::Labels(&selector));
         let cluster = &self.tenant.cluster;
         cluster
-            .until(scope, what, &APPLICATION, &self.argo_cd, select, |left| match left.first_key_value() {
+            .until(scope, what, &APPLICATION, self.argo_cd(), select, |left| match left.first_key_value() {
                 None => Verdict::Done(()),
                 Some((name, object)) => Verdict::NotYet(format!("{} left; {name}: {}", left.len(), deleting(object))),
             })
@@ -277,10 +280,10 @@ impl Step for ApplicationSets {
                 differences.extend(self.tenant.compare_all(self.secrets().await?).await?.unwrap_or_default());
             }
             let selector = self.tenant.selector();
-            let found = self.tenant.cluster.list(&APPLICATION, &self.argo_cd, &selector).await?;
+            let found = self.tenant.cluster.list(&APPLICATION, self.argo_cd(), &selector).await?;
             let found = found.into_iter().map(|one| (one.metadata.name.clone().unwrap_or_default(), one)).collect();
             let wanted: Vec<String> = self.tenant.names.applications().map(|name| name.to_string()).collect();
-            match judge_applications(&self.argo_cd, &wanted, &found) {
+            match judge_applications(self.argo_cd(), &wanted, &found) {
                 Verdict::Done(()) => super::seen(Some(differences), || wanted),
                 Verdict::NotYet(_) | Verdict::Never(_) if !differences.is_empty() => {
                     Ok(Seen::new(State::Drifted, differences))
@@ -314,7 +317,7 @@ impl Step for ApplicationSets {
                 return Ok(Outcome::skipped("no Argo CD here"));
             }
             let names = self.tenant.names.application_sets();
-            let sets = names.map(|name| ObjectRef::new(APPLICATION_SET, &self.argo_cd, name.to_string()));
+            let sets = names.map(|name| ObjectRef::new(APPLICATION_SET, self.argo_cd(), name.to_string()));
             let mut changed = self.tenant.remove_all(sets.collect()).await?;
             self.until_applications_gone(scope).await?;
             // only now: pods must not lose what they read before they are gone

@@ -29,7 +29,6 @@ const PASSWORDS: &str = "gitea-passwords";
 /// What an order says about the instance.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    instance: String,
     image: String,
     image_tag: String,
     volume_size: String,
@@ -37,8 +36,6 @@ pub struct Settings {
     postgresql_image_tag: String,
     postgresql_volume_size: String,
     admin_user: String,
-    /// The admin's password, if the order gives one.
-    pub admin_password: Option<SecretString>,
 }
 
 impl Settings {
@@ -58,11 +55,7 @@ impl Settings {
             let [tenant, sandbox] = both(suffix);
             vars.text(&[&tenant, &sandbox]).map(|found| found.unwrap_or_else(|| default.to_owned()))
         };
-        let [tenant, sandbox] = both("admin_password");
         Ok(Self {
-            instance: vars
-                .text(&["ocp4_workload_tenant_gitea_user_instance"])?
-                .unwrap_or_else(|| "gitea".to_owned()),
             image: text("image", "quay.io/rhpds/gitea")?,
             image_tag: text("image_tag", "1.25.4")?,
             volume_size: text("volume_size", "2Gi")?,
@@ -70,7 +63,6 @@ impl Settings {
             postgresql_image_tag: text("postgresql_image_tag", "10.1")?,
             postgresql_volume_size: text("postgresql_volume_size", "2Gi")?,
             admin_user: text("admin_user", "gitea-admin")?,
-            admin_password: vars.secret(&[&tenant, &sandbox])?,
         })
     }
 }
@@ -98,7 +90,7 @@ impl GiteaInstance {
 
     fn at(&self) -> ObjectRef {
         let namespace = self.tenant.names.namespace(Component::Gitea).as_str();
-        ObjectRef::new(GITEA, namespace, &self.settings.instance)
+        ObjectRef::new(GITEA, namespace, self.tenant.names.gitea_instance())
     }
 
     fn passwords(&self) -> (ObjectRef, Value) {

@@ -94,20 +94,17 @@ impl Settings {
         })
     }
 
-    /// The LiteLLM settings both ways need, or which of them is missing.
-    ///
-    /// # Errors
-    ///
-    /// When the order names no proxy or no master key.
-    pub fn required(&self) -> Result<(&str, &SecretString), StepError> {
+    /// The proxy and its master key, if the order gives both.
+    pub fn proxy(&self) -> Option<(&str, &SecretString)> {
+        self.url.as_deref().zip(self.master_key.as_ref())
+    }
+
+    /// The first variable the order lacks for reaching the proxy.
+    pub fn missing(&self) -> Option<&'static str> {
         match (&self.url, &self.master_key) {
-            (Some(url), Some(key)) => Ok((url, key)),
-            (url, _) => {
-                let missing = if url.is_none() { "litellm_url" } else { "litellm_master_key" };
-                Err(StepError::new(Failure::Usage, "reach LiteLLM")
-                    .because(format!("the order does not set `{missing}`"))
-                    .hint("set litellm_url and litellm_master_key, or leave the step out with --skip litellm-key"))
-            }
+            (None, _) => Some("litellm_url"),
+            (_, None) => Some("litellm_master_key"),
+            _ => None,
         }
     }
 
@@ -119,7 +116,8 @@ impl Settings {
 
 /// The step. It works without a cluster, so it holds the few parts of the tenant it needs.
 pub struct LiteLlmKey {
-    litellm: LiteLlm,
+    /// `None` when the order does not say where the proxy is.
+    litellm: Option<LiteLlm>,
     settings: Settings,
     guid: String,
     alias: String,
@@ -148,12 +146,21 @@ impl LiteLlmKey {
     /// The step for a tenant's parts.
     pub fn new(
         parts: Arc<dyn Parts>,
-        litellm: LiteLlm,
+        litellm: Option<LiteLlm>,
         settings: Settings,
         guid: impl Into<String>,
         alias: impl Into<String>,
     ) -> Self {
         Self { litellm, settings, guid: guid.into(), alias: alias.into(), parts }
+    }
+
+    fn litellm(&self) -> Result<&LiteLlm, StepError> {
+        self.litellm.as_ref().ok_or_else(|| {
+            let missing = self.settings.missing().unwrap_or_default();
+            StepError::new(Failure::Usage, "reach LiteLLM")
+                .because(format!("the order does not set `{missing}`"))
+                .hint("set litellm_url and litellm_master_key, or leave the step out: --skip litellm-key")
+        })
     }
 
     /// Body of `/key/generate` (provisioning.md 5.2).
@@ -183,7 +190,7 @@ impl LiteLlmKey {
         let (Some(value), Some(id)) = (record.secret(RECORDED).await, record.identity(RECORDED).await) else {
             return Ok(None);
         };
-        let known = self.litellm.knows(&id, &self.alias).await?;
+        let known = self.litellm()?.knows(&id, &self.alias).await?;
         Ok(known.then_some(VirtualKey { value, id }))
     }
 
@@ -192,11 +199,11 @@ impl LiteLlmKey {
     async fn create(&self, scope: &Scope) -> Result<VirtualKey, StepError> {
         let request = self.request();
         for _ in 0..3 {
-            match self.litellm.generate(&request).await? {
+            match self.litellm()?.generate(&request).await? {
                 Created::Key(key) => return Ok(key),
                 Created::AliasTaken => {
                     scope.note(format!("key {} existed, its value unknown: replaced", self.alias));
-                    self.litellm.delete(&self.alias).await?;
+                    self.litellm()?.delete(&self.alias).await?;
                 }
             }
         }
@@ -205,9 +212,20 @@ impl LiteLlmKey {
             .hint("is another provision of this guid running?"))
     }
 
+    /// A revert without a word about where LiteLLM is: fine if there was never a key.
+    async fn without_proxy(&self) -> Result<Outcome, StepError> {
+        if self.parts.record().identity(RECORDED).await.is_none() {
+            return Ok(Outcome::skipped("no LiteLLM in the order, and no key on record"));
+        }
+        let missing = self.settings.missing().unwrap_or_default();
+        Err(StepError::new(Failure::Leftover, format!("delete key {}", self.alias))
+            .because(format!("neither the order nor the record sets `{missing}`"))
+            .hint("run destroy again with -e litellm_url=… and -e @file that sets litellm_master_key"))
+    }
+
     fn fill(&self, key: VirtualKey) -> Result<(), StepError> {
         self.parts.facts().litellm.fill(Fact {
-            endpoint: self.litellm.endpoint().to_owned(),
+            endpoint: self.litellm()?.endpoint().to_owned(),
             value: key.value,
             id: key.id,
             alias: self.alias.clone(),
@@ -237,7 +255,7 @@ impl Step for LiteLlmKey {
                 self.fill(key)?;
                 return Ok(Seen::new(State::Present, [format!("key {}", self.alias)]));
             }
-            Ok(match self.litellm.count(&self.alias).await? {
+            Ok(match self.litellm()?.count(&self.alias).await? {
                 0 => Seen::new(State::Absent, []),
                 _ => Seen::new(State::Drifted, [format!("key {} exists, its value is not on record", self.alias)]),
             })
@@ -262,8 +280,11 @@ impl Step for LiteLlmKey {
 
     fn revert<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
         async move {
-            let deleted = self.litellm.delete(&self.alias).await?;
-            let left = self.litellm.count(&self.alias).await?;
+            if self.litellm.is_none() {
+                return self.without_proxy().await;
+            }
+            let deleted = self.litellm()?.delete(&self.alias).await?;
+            let left = self.litellm()?.count(&self.alias).await?;
             if left > 0 {
                 return Err(StepError::new(Failure::Leftover, format!("delete key {}", self.alias))
                     .because(format!("LiteLLM says it is deleted and still lists {left}"))

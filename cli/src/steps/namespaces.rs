@@ -125,7 +125,7 @@ impl Namespaces {
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
             "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
         });
-        let mut all = vec![(ObjectRef::new(ROLE_BINDING, namespace, format!("{role}-{user}")), binding)];
+        let mut all = vec![(ObjectRef::new(ROLE_BINDING, namespace, self.tenant.names.role_binding(role)), binding)];
         if owner == Owner::Adopted {
             return all;
         }

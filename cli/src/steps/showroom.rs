@@ -36,7 +36,6 @@ const TEMPLATE: &str = include_str!("../../templates/showroom.yaml.hbs");
 #[derive(Debug, Clone)]
 pub struct Settings {
     name: String,
-    service: String,
     repository: String,
     revision: String,
     playbook: String,
@@ -64,15 +63,13 @@ impl Settings {
             let name = format!("{PREFIX}{suffix}");
             vars.text(&[&name]).map(|found| found.unwrap_or_else(|| default.to_owned()))
         };
-        let name = text("name", "showroom")?;
         let terminal = text("terminal_type", "showroom")? == "showroom";
         let resources = json!({
             "requests": {"cpu": text("terminal_requests_cpu", "50m")?, "memory": text("terminal_requests_memory", "256Mi")?},
             "limits": {"cpu": text("terminal_limits_cpu", "500m")?, "memory": text("terminal_limits_memory", "1Gi")?},
         });
         Ok(Self {
-            service: text("service_name", &name)?,
-            name,
+            name: text("name", "showroom")?,
             repository: text("content_git_repo", "https://github.com/rhpds/showroom_template_default.git")?,
             revision: text("content_git_repo_ref", "main")?,
             playbook: text("content_antora_playbook", "site.yml")?,
@@ -105,6 +102,10 @@ impl Showroom {
         self.tenant.names.namespace(Component::Showroom).as_str()
     }
 
+    fn service(&self) -> &str {
+        self.tenant.names.route(Component::Showroom)
+    }
+
     /// Every object of the guide, by kind and name.
     fn inventory(&self) -> Vec<(Kind, String)> {
         let name = &self.settings.name;
@@ -116,8 +117,8 @@ impl Showroom {
             (CONFIG_MAP, format!("{name}-proxy-config")),
             (VOLUME_CLAIM, format!("{name}-terminal-lab-user-home")),
             (DEPLOYMENT, name.clone()),
-            (SERVICE, self.settings.service.clone()),
-            (door, self.settings.service.clone()),
+            (SERVICE, self.service().to_owned()),
+            (door, self.service().to_owned()),
         ]
     }
 
@@ -125,10 +126,10 @@ impl Showroom {
         let names = &self.tenant.names;
         let data = outputs::guide_data(&self.tenant, &self.order);
         let text = user_data::to_yaml(&Value::Object(data));
-        let Settings { name, repository, revision, playbook, images, terminal, service } = &self.settings;
+        let Settings { name, repository, revision, playbook, images, terminal } = &self.settings;
         let values = json!({
             "name": name,
-            "service": service,
+            "service": self.service(),
             "namespace": self.namespace(),
             "role_binding": format!("edit-{name}-sa"),
             "user_data_secret": format!("{name}-userdata"),
@@ -162,7 +163,7 @@ impl Showroom {
     }
 
     fn host(&self) -> String {
-        format!("{}-{}.{}", self.settings.service, self.namespace(), self.tenant.domain)
+        self.tenant.names.host(Component::Showroom, &self.tenant.domain)
     }
 
     fn fill(&self) -> Result<String, StepError> {
@@ -185,7 +186,7 @@ impl Showroom {
         if !self.tenant.has_routes() {
             return Ok(());
         }
-        let at = ObjectRef::new(ROUTE, self.namespace(), &self.settings.service);
+        let at = ObjectRef::new(ROUTE, self.namespace(), self.service());
         let (select, cluster) = (Select::Name(&at.name), &self.tenant.cluster);
         cluster
             .until(scope, &at.to_string(), &ROUTE, &at.namespace, select, |found| {

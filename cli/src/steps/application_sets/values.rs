@@ -34,7 +34,6 @@ pub struct Settings {
     librechat_revision: String,
     email_domain: String,
     pub(super) models: Vec<String>,
-    repository: String,
 }
 
 impl Settings {
@@ -64,7 +63,6 @@ impl Settings {
             librechat_revision: text("librechat_repo_tag", "v0.8.1")?,
             email_domain: text("librechat_email_domain", "example.com")?,
             models: models.unwrap_or_else(|| vec!["llama-scout-17b".to_owned()]),
-            repository: text("gitea_repository", "mcp")?,
         })
     }
 
@@ -126,7 +124,7 @@ impl Sets<'_> {
             "{}/{}/{}",
             self.names.gitea_internal_url(),
             self.names.username(),
-            self.settings.repository
+            self.names.gitea_repository()
         );
         let own = |path| Source { repository: &tenant, path, revision };
         let (source, namespace, values) = match component {
@@ -230,7 +228,7 @@ impl Sets<'_> {
         let namespace = names.namespace(Component::Agent);
         values["application_name"] = json!("agent");
         values["git_url"] =
-            json!(format!("{}/{}/{}.git", names.gitea_internal_url(), names.username(), self.settings.repository));
+            json!(format!("{}/{}/{}.git", names.gitea_internal_url(), names.username(), names.gitea_repository()));
         values["git_revision"] = json!(self.settings.revision);
         values["agent_endpoint"] = json!(format!("http://agent.{namespace}.svc:8000/report-failure"));
         values["agentConfig"] = json!({
@@ -241,7 +239,7 @@ impl Sets<'_> {
             "mcp_gitea_url": mcp_url(names, Component::McpGitea),
             "mcp_gitea_transport": "streamable-http",
             "mcp_gitea_user": names.username().as_str(),
-            "mcp_gitea_repo": self.settings.repository,
+            "mcp_gitea_repo": names.gitea_repository(),
             "port": 8000,
         });
         values
