@@ -14,7 +14,7 @@ use std::{
 use futures::TryStreamExt;
 use kube::{
     Api, Client,
-    api::{DeleteParams, DynamicObject, Patch, PatchParams, PropagationPolicy},
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PropagationPolicy},
     runtime::{WatchStreamExt, watcher},
 };
 use serde_json::Value;
@@ -73,9 +73,9 @@ pub(crate) struct Change {
 /// Why the cluster could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClusterError {
-    /// A write was refused or did not arrive.
+    /// A request was refused or did not arrive.
     #[error("{verb} {key}")]
-    Write {
+    Request {
         /// What was tried.
         verb: &'static str,
         /// On which object.
@@ -96,7 +96,7 @@ impl ClusterError {
     /// The status code the API server answered with, if it did.
     pub(crate) fn code(&self) -> Option<u16> {
         match self {
-            Self::Write { source, .. } => match &**source {
+            Self::Request { source, .. } => match &**source {
                 kube::Error::Api(status) => Some(status.code),
                 _ => None,
             },
@@ -107,7 +107,7 @@ impl ClusterError {
     /// What the API server said, if it did.
     pub(crate) fn message(&self) -> Option<&str> {
         match self {
-            Self::Write { source, .. } => match &**source {
+            Self::Request { source, .. } => match &**source {
                 kube::Error::Api(status) => Some(&status.message),
                 _ => None,
             },
@@ -230,8 +230,9 @@ impl Cluster {
 
     fn drop(&self, kind: Kind, object: DynamicObject) {
         let key = ObjectKey::of(kind, &object);
-        self.shelves
-            .with(|shelves| shelves.get_mut(&kind).and_then(|shelf| shelf.remove(&(key.namespace, key.name))));
+        self.shelves.with(|shelves| {
+            shelves.get_mut(&kind).and_then(|shelf| shelf.remove(&(key.namespace, key.name)))
+        });
         self.announce(kind, Arc::new(object));
     }
 
@@ -257,8 +258,9 @@ impl Cluster {
 
     /// Every object of the kind, sorted by namespace and name.
     pub(crate) fn list(&self, kind: Kind) -> Vec<Arc<DynamicObject>> {
-        self.shelves
-            .with(|shelves| shelves.get(&kind).map(|shelf| shelf.values().cloned().collect()).unwrap_or_default())
+        self.shelves.with(|shelves| {
+            shelves.get(&kind).map(|shelf| shelf.values().cloned().collect()).unwrap_or_default()
+        })
     }
 
     /// Every object of the kind in that namespace, sorted by name.
@@ -283,7 +285,7 @@ impl Cluster {
     /// name nor namespace: `key` says them.
     ///
     /// # Errors
-    /// [`ClusterError::Write`].
+    /// [`ClusterError::Request`].
     pub(crate) async fn apply(
         &self,
         manager: &str,
@@ -304,7 +306,7 @@ impl Cluster {
     /// Merges `change` into the object.
     ///
     /// # Errors
-    /// [`ClusterError::Write`].
+    /// [`ClusterError::Request`].
     pub(crate) async fn merge(&self, key: &ObjectKey, change: Value) -> Result<(), ClusterError> {
         let answer = self.api(key).patch(&key.name, &PatchParams::default(), &Patch::Merge(change)).await;
         answer.map(drop).map_err(|source| failed("change", key, source))
@@ -313,17 +315,33 @@ impl Cluster {
     /// Merges `status` into the object's status subresource.
     ///
     /// # Errors
-    /// [`ClusterError::Write`].
+    /// [`ClusterError::Request`].
     pub(crate) async fn merge_status(&self, key: &ObjectKey, status: Value) -> Result<(), ClusterError> {
         let change = Patch::Merge(serde_json::json!({ "status": status }));
         let answer = self.api(key).patch_status(&key.name, &PatchParams::default(), &change).await;
         answer.map(drop).map_err(|source| failed("change the status of", key, source))
     }
 
+    /// The objects of a namespace that carry the labels, asked of the API server itself.
+    ///
+    /// # Errors
+    /// [`ClusterError::Request`].
+    pub(crate) async fn list_live(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        selector: &str,
+    ) -> Result<Vec<(ObjectKey, DynamicObject)>, ClusterError> {
+        let key = ObjectKey::new(kind, namespace, "");
+        let answer = self.api(&key).list(&ListParams::default().labels(selector)).await;
+        let list = answer.map_err(|source| failed("list", &key, source))?;
+        Ok(list.items.into_iter().map(|object| (ObjectKey::of(kind, &object), object)).collect())
+    }
+
     /// Deletes the object; one that is gone already counts as deleted.
     ///
     /// # Errors
-    /// [`ClusterError::Write`].
+    /// [`ClusterError::Request`].
     pub(crate) async fn delete(
         &self,
         key: &ObjectKey,
@@ -339,5 +357,5 @@ impl Cluster {
 }
 
 fn failed(verb: &'static str, key: &ObjectKey, source: kube::Error) -> ClusterError {
-    ClusterError::Write { verb, key: key.clone(), source: Box::new(source) }
+    ClusterError::Request { verb, key: key.clone(), source: Box::new(source) }
 }

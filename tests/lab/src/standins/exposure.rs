@@ -55,11 +55,8 @@ impl Exposure<'_> {
     fn ingress(&self, domain: &str) -> Value {
         let default = default_host(self.name, self.namespace, domain);
         let host = self.host.unwrap_or(&default);
-        let port = if self.port.is_number() {
-            json!({ "number": self.port })
-        } else {
-            json!({ "name": self.port })
-        };
+        let port =
+            if self.port.is_number() { json!({ "number": self.port }) } else { json!({ "name": self.port }) };
         let backend = json!({ "service": { "name": self.service, "port": port } });
         let mut spec = json!({ "rules": [{
             "host": host,

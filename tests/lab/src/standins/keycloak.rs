@@ -152,7 +152,7 @@ fn service(state: Arc<Server>) -> Router {
 
 async fn misbehave(
     State(server): State<Arc<Server>>,
-    connection: Option<ConnectInfo<Connection>>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -165,9 +165,6 @@ async fn misbehave(
     for user in mentioned.iter().filter(|user| parts.uri.path().contains(&user.id)) {
         subject.push_str(&user.username);
     }
-    let Some(ConnectInfo(connection)) = connection else {
-        return next.run(Request::from_parts(parts, Body::from(body))).await;
-    };
     match server::judge(&server.faults, StandIn::Keycloak, &subject, &connection).await {
         Verdict::Answer(response) => response,
         Verdict::Proceed { wrong: true } => {
@@ -261,7 +258,9 @@ impl IntoResponse for Refusal {
             Self::Conflict(message) => {
                 (StatusCode::CONFLICT, Json(json!({ "errorMessage": message }))).into_response()
             }
-            Self::NotFound => (StatusCode::NOT_FOUND, Json(json!({ "error": "User not found" }))).into_response(),
+            Self::NotFound => {
+                (StatusCode::NOT_FOUND, Json(json!({ "error": "User not found" }))).into_response()
+            }
         }
     }
 }

@@ -165,7 +165,8 @@ async fn authenticate(State(proxy): State<Arc<Proxy>>, mut request: Request, nex
     };
     let open_to_keys = ["/v1/models", "/models", "/key/info"].contains(&request.uri().path());
     if matches!(caller, Caller::Key(_)) && !open_to_keys {
-        let message = "Only proxy admin can be used to generate, delete, update info for new keys/users/teams.";
+        let message =
+            "Only proxy admin can be used to generate, delete, update info for new keys/users/teams.";
         return unauthorized(message, "auth_error", "None");
     }
     request.extensions_mut().insert(caller);
@@ -249,9 +250,9 @@ async fn list(
     let query = ListQuery {
         page: number(sent.page.as_ref(), 1, usize::MAX)?,
         size: number(sent.size.as_ref(), 10, 100)?,
-        full: sent.return_full_object.is_some_and(|text| {
-            ["true", "1", "yes", "on"].contains(&text.to_ascii_lowercase().as_str())
-        }),
+        full: sent
+            .return_full_object
+            .is_some_and(|text| ["true", "1", "yes", "on"].contains(&text.to_ascii_lowercase().as_str())),
         key_alias: sent.key_alias,
         user_id: sent.user_id,
         key_hash: sent.key_hash,
@@ -285,9 +286,9 @@ async fn info(
 async fn models(State(proxy): State<Arc<Proxy>>, Extension(caller): Extension<Caller>) -> Json<Value> {
     let own = match caller {
         Caller::Master => Vec::new(),
-        Caller::Key(hash) => proxy
-            .table
-            .with(|table| table.get(&hash).map(|key| key.models.clone()).unwrap_or_default()),
+        Caller::Key(hash) => {
+            proxy.table.with(|table| table.get(&hash).map(|key| key.models.clone()).unwrap_or_default())
+        }
     };
     let names = if own.is_empty() { MODELS.map(str::to_owned).to_vec() } else { own };
     let data: Vec<_> = names

@@ -54,26 +54,26 @@ struct Front {
 }
 
 /// Namespace and name of a Service.
-type Target = (String, String);
+pub(crate) type Target = (String, String);
+
+/// The Service that is published under the host.
+pub(crate) fn target(cluster: &Cluster, host: &str) -> Option<Target> {
+    let routes = cluster.list(Kind::Route);
+    let by_route = routes.iter().find(|route| admitted_host(route) == Some(host)).and_then(|route| {
+        let service = route.data["spec"]["to"]["name"].as_str()?;
+        Some((route.metadata.namespace.clone()?, service.to_owned()))
+    });
+    by_route.or_else(|| {
+        cluster.list(Kind::Ingress).iter().find_map(|ingress| {
+            let rules = ingress.data["spec"]["rules"].as_array()?;
+            let rule = rules.iter().find(|rule| rule["host"] == host)?;
+            let service = rule["http"]["paths"][0]["backend"]["service"]["name"].as_str()?;
+            Some((ingress.metadata.namespace.clone()?, service.to_owned()))
+        })
+    })
+}
 
 impl Front {
-    /// The Service that is published under the host.
-    fn target(&self, host: &str) -> Option<Target> {
-        let routes = self.cluster.list(Kind::Route);
-        let by_route = routes.iter().find(|route| admitted_host(route) == Some(host)).and_then(|route| {
-            let service = route.data["spec"]["to"]["name"].as_str()?;
-            Some((route.metadata.namespace.clone()?, service.to_owned()))
-        });
-        by_route.or_else(|| {
-            self.cluster.list(Kind::Ingress).iter().find_map(|ingress| {
-                let rules = ingress.data["spec"]["rules"].as_array()?;
-                let rule = rules.iter().find(|rule| rule["host"] == host)?;
-                let service = rule["http"]["paths"][0]["backend"]["service"]["name"].as_str()?;
-                Some((ingress.metadata.namespace.clone()?, service.to_owned()))
-            })
-        })
-    }
-
     async fn forward(&self, address: SocketAddr, host: &str, request: Request) -> Response {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
@@ -114,10 +114,12 @@ async fn route(
     request: Request,
 ) -> Response {
     let host = host_of(&request);
-    let target = front.target(&host);
-    let backend = target.as_ref().and_then(|(namespace, service)| front.platform.backends.get(namespace, service));
+    let target = target(&front.cluster, &host);
+    let backend =
+        target.as_ref().and_then(|(namespace, service)| front.platform.backends.get(namespace, service));
     // A process behind a Service is a Gitea; everything else is answered inside the lab.
-    let stand_in = if matches!(backend, Some(Backend::Address(_))) { StandIn::Gitea } else { StandIn::Router };
+    let stand_in =
+        if matches!(backend, Some(Backend::Address(_))) { StandIn::Gitea } else { StandIn::Router };
     let subject = format!("{host}{}", request.uri().path());
     match server::judge(&front.platform.faults, stand_in, &subject, &connection).await {
         Verdict::Answer(response) => return response,

@@ -106,7 +106,10 @@ fn decide(route: &DynamicObject, all: &[Arc<DynamicObject>]) -> Result<(), Refus
         None => Ok(()),
         Some(elder) if elder.metadata.namespace == route.metadata.namespace => Err(Refusal::new(
             "HostAlreadyClaimed",
-            format!("route {} already exposes {host} and is older", elder.metadata.name.as_deref().unwrap_or("?")),
+            format!(
+                "route {} already exposes {host} and is older",
+                elder.metadata.name.as_deref().unwrap_or("?")
+            ),
         )),
         Some(_) => {
             Err(Refusal::new("HostAlreadyClaimed", format!("a route in another namespace holds {host}")))

@@ -36,8 +36,6 @@ pub(super) struct Credential {
     #[serde(rename = "type")]
     pub(super) kind: String,
     pub(super) value: String,
-    #[serde(default)]
-    pub(super) temporary: bool,
 }
 
 impl std::fmt::Debug for Credential {
@@ -221,7 +219,7 @@ mod tests {
     fn a_password_logs_in_and_cannot_be_read_back() {
         let mut realm = Realm::default();
         let id = realm.create(user("user-x1")).unwrap();
-        let credential = |value: &str| Credential { kind: "password".into(), value: value.into(), temporary: false };
+        let credential = |value: &str| Credential { kind: "password".into(), value: value.into() };
         realm.set_password(&id, &credential("correct horse")).unwrap();
         assert!(realm.login("user-x1", "correct horse").is_some());
         assert!(realm.login("user-x1", "wrong horse").is_none());

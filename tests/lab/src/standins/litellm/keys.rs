@@ -121,9 +121,8 @@ impl KeyTable {
         };
         let matching: Vec<_> = self.keys.iter().rev().filter(wanted).collect();
         let page = matching.iter().skip((query.page - 1).saturating_mul(query.size)).take(query.size);
-        let keys: Vec<Value> = page
-            .map(|key| if query.full { key.json() } else { Value::from(key.hash.as_str()) })
-            .collect();
+        let keys: Vec<Value> =
+            page.map(|key| if query.full { key.json() } else { Value::from(key.hash.as_str()) }).collect();
         json!({
             "keys": keys,
             "total_count": matching.len(),
@@ -153,9 +152,10 @@ impl KeyTable {
         let (named, doomed): (_, Vec<String>) = if let Some(keys) = keys {
             (keys, keys.iter().map(|key| as_hash(key)).collect())
         } else if let Some(aliases) = request.key_aliases.as_ref().filter(|aliases| !aliases.is_empty()) {
-            let matching = self.keys.iter().filter(|key| {
-                key.alias.as_ref().is_some_and(|alias| aliases.contains(alias))
-            });
+            let matching = self
+                .keys
+                .iter()
+                .filter(|key| key.alias.as_ref().is_some_and(|alias| aliases.contains(alias)));
             (aliases, matching.map(|key| key.hash.clone()).collect())
         } else {
             return Err(Refusal {
@@ -230,8 +230,7 @@ impl KeyTable {
     /// Aliases are unique over the whole proxy. `own` is the key that may keep its alias.
     fn check_alias(&self, alias: Option<&str>, own: Option<&str>) -> Result<(), Refusal> {
         let Some(alias) = alias else { return Ok(()) };
-        let taken =
-            self.keys.iter().any(|key| key.alias.as_deref() == Some(alias) && own != Some(&key.hash));
+        let taken = self.keys.iter().any(|key| key.alias.as_deref() == Some(alias) && own != Some(&key.hash));
         if !taken {
             return Ok(());
         }
@@ -358,12 +357,16 @@ mod tests {
     fn an_update_counts_its_duration_from_now_and_keeps_the_rest() {
         let mut table = KeyTable::default();
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        let made = table.generate(GenerateRequest { duration: Some("30d".into()), ..named("a") }, now).unwrap();
+        let made =
+            table.generate(GenerateRequest { duration: Some("30d".into()), ..named("a") }, now).unwrap();
         assert_eq!(made["expires"], "2026-01-31T00:00:00Z");
         let fields = GenerateRequest { duration: Some("1h".into()), ..GenerateRequest::default() };
         let request = UpdateRequest { key: Some(made["token"].as_str().unwrap().to_owned()), fields };
         let updated = table.update(request, now).unwrap();
-        assert_eq!((&updated["expires"], &updated["key_alias"]), (&json!("2026-01-01T01:00:00Z"), &json!("a")));
+        assert_eq!(
+            (&updated["expires"], &updated["key_alias"]),
+            (&json!("2026-01-01T01:00:00Z"), &json!("a"))
+        );
     }
 
     proptest! {

@@ -106,7 +106,8 @@ async fn published_fields_are_taken_in_all_their_types() {
                 assert!(!of_wrong_type, "{endpoint} refused {body}: {status} {answer}");
             }
         }
-        let (status, answer) = running.send(Method::POST, path, Some(json!({ "models": 1, "keys": 1 }))).await;
+        let (status, answer) =
+            running.send(Method::POST, path, Some(json!({ "models": 1, "keys": 1 }))).await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{endpoint}: {answer}");
         assert!(answer["detail"].is_array(), "{endpoint}: {answer}");
     }
@@ -156,7 +157,10 @@ async fn a_virtual_key_sees_its_models_and_itself_and_nothing_else() {
         (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
     };
     let (_, models) = ask("/v1/models").await;
-    assert_eq!((models["data"].as_array().unwrap().len(), &models["data"][0]["id"]), (1, &json!("only-this")));
+    assert_eq!(
+        (models["data"].as_array().unwrap().len(), &models["data"][0]["id"]),
+        (1, &json!("only-this"))
+    );
     assert_eq!(ask("/key/info").await.1["info"]["key_alias"], "mine");
     assert_eq!(ask("/key/info?key=sk-other").await.0, 403);
     assert_eq!(ask("/key/list").await.0, 401);
