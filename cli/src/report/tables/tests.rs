@@ -1,0 +1,97 @@
+use insta::assert_snapshot;
+use secrecy::SecretString;
+use tenant_workflow::{
+    report::Ended,
+    step::{Failure, Seen, StepError},
+    walk::Verb,
+};
+
+use super::*;
+use crate::report::{
+    printer::{Format, Surroundings, Verbosity},
+    script::Screen,
+};
+
+fn seen(state: State, details: &[&str]) -> Ending {
+    Ending::Seen(Seen::new(state, details.iter().map(ToString::to_string)))
+}
+
+fn look() -> Report {
+    let steps = [
+        ("namespaces", seen(State::Present, &[])),
+        (
+            "app-project",
+            seen(State::Drifted, &["destinations: 5 instead of 6", "sourceRepos: `*` is too wide"]),
+        ),
+        ("gitea-instance", seen(State::NotReady, &["Gitea gitea-user-x1/gitea: it has no address yet"])),
+        ("gitea-user", seen(State::Absent, &["user user-x1", "repository user-x1/mcp"])),
+        ("litellm-key", Ending::Failed(StepError::new(Failure::Service, "list keys").because("502"))),
+        ("console-embed", Ending::Skipped("this cluster has no console".to_owned())),
+        ("showroom", Ending::NotStarted(Failure::TimedOut)),
+    ];
+    let steps = steps.map(|(step, ending)| Ended { step, ending, took: Duration::ZERO });
+    Report { verb: Verb::Look, steps: steps.into(), took: Duration::ZERO }
+}
+
+fn plain(table: &Table, width: Option<usize>) -> String {
+    anstream::adapter::strip_str(&table.render(width, &Redactor::new())).to_string()
+}
+
+#[test]
+fn status() {
+    assert_snapshot!(plain(&Table::status(&look()), None), @"");
+}
+
+#[test]
+fn plan() {
+    assert_snapshot!(plain(&Table::plan(&look()), None), @"");
+}
+
+#[test]
+fn list() {
+    let now: Timestamp = "2026-11-05T12:00:00Z".parse().unwrap();
+    let tenant = |guid: &str, created: Option<&str>, state: &str| Tenant {
+        guid: guid.to_owned(),
+        user: format!("user-{guid}"),
+        created: created.map(|at| at.parse().unwrap()),
+        namespaces: 6,
+        state: state.to_owned(),
+    };
+    let tenants = [
+        tenant("x1", Some("2026-11-02T08:30:00Z"), "provisioned"),
+        tenant("another-guid", Some("2026-11-05T11:56:30Z"), "failed"),
+        tenant("ahead", Some("2026-11-05T12:00:05Z"), "provisioned"),
+        tenant("lost", None, "no record"),
+    ];
+    assert_snapshot!(plain(&Table::list(&tenants, now), None), @"");
+}
+
+#[test]
+fn a_terminal_cuts_and_a_pipe_does_not() {
+    let table = Table::status(&look());
+    let (cut, whole) = (plain(&table, Some(30)), plain(&table, None));
+    assert!(cut.lines().all(|line| line.chars().count() <= 30), "{cut}");
+    assert_eq!(cut.lines().filter(|line| line.ends_with('…')).count(), 7, "{cut}");
+    assert!(whole.contains("sourceRepos: `*` is too wide"), "{whole}");
+    let screen = Screen::new(Surroundings::default(), Verbosity::Normal, Format::Text);
+    screen.printer.table(&table);
+    assert_eq!(screen.stdout(), whole);
+}
+
+#[test]
+fn an_empty_table_has_its_headings() {
+    assert_eq!(
+        plain(&Table::list([], Timestamp::UNIX_EPOCH), None),
+        "GUID  USER  CREATED  AGE  NAMESPACES  STATE\n"
+    );
+}
+
+#[test]
+fn secrets_are_masked() {
+    let redactor = Redactor::new();
+    redactor.learn(&SecretString::from("hunter\n22"));
+    let mut table = Table::new(&["A", "B"]);
+    table.row(["hunter\n22".to_owned(), "one\nand hunter\n22\ntwo".to_owned()]);
+    let text = anstream::adapter::strip_str(&table.render(None, &redactor)).to_string();
+    assert_snapshot!(text, @"");
+}
