@@ -41,7 +41,8 @@ impl Lines {
     }
 
     fn laid_out(&self, event: &Event, entry: &Entry, step_width: usize) -> Vec<String> {
-        let time = dim(&format!("[{:>5.1}s]", event.at.as_secs_f64()));
+        // Rounded down, as durations are: a line never claims to be later than what it tells.
+        let time = dim(&format!("[{:>3}.{}s]", event.at.as_secs(), event.at.subsec_millis() / 100));
         let guid = self.guids.map(|width| format!("{:width$}  ", event.guid.as_deref().unwrap_or_default()));
         let step = event.step.map(|step| format!("{step:step_width$}  "));
         let start = format!("{time} {}{}", guid.unwrap_or_default(), step.unwrap_or_default());

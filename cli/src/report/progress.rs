@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn of_a_look_only_warnings_and_failures_stay() {
-        assert_snapshot!(played(&["x1"], &script::look()), @"");
+        assert_snapshot!(played(&["x1"], &script::look()), @"! litellm-key  warning: the key expires in 2 d");
     }
 
     #[test]

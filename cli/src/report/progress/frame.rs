@@ -116,12 +116,20 @@ mod tests {
 
     #[test]
     fn what_runs_and_what_it_waits_for() {
-        assert_snapshot!(wide(&script::success()[..6]), @"");
+        assert_snapshot!(wide(&script::success()[..6]), @"
+        ⠼ litellm-key         1.4 s  Key for the models
+        ⠼ gitea-instance      1.2 s  waiting for Gitea gitea-user-x1/gitea: it has no address yet
+        Provisioning tenant x1: 1/5 steps, 1.4 s
+        ");
     }
 
     #[test]
     fn several_waits_of_one_step() {
-        assert_snapshot!(wide(&script::success()[..7]), @"");
+        assert_snapshot!(wide(&script::success()[..7]), @"
+        ⠴ litellm-key         1.4 s  Key for the models
+        ⠴ gitea-instance      1.2 s  waiting for Route gitea-user-x1/gitea (and 1 more): it is not admitted
+        Provisioning tenant x1: 1/5 steps, 1.5 s
+        ");
     }
 
     #[test]
@@ -129,18 +137,28 @@ mod tests {
         let events = script::interrupted();
         let cancelled =
             events.iter().position(|event| event.kind == tenant_workflow::event::EventKind::Cancelled);
-        assert_snapshot!(wide(&events[..=cancelled.unwrap()]), @"");
+        assert_snapshot!(wide(&events[..=cancelled.unwrap()]), @"
+        ⠼ gitea-instance      3.1 s  waiting for Gitea gitea-user-x1/gitea: it has no address yet
+        Provisioning tenant x1: 1/3 steps, 3.4 s, stopping
+        ");
     }
 
     #[test]
     fn two_tenants() {
         let events = script::two_tenants();
-        assert_snapshot!(frame(&events[..6], Some(9), (100, 24), &Redactor::new()), @"");
+        assert_snapshot!(frame(&events[..6], Some(9), (100, 24), &Redactor::new()), @"
+        ⠹ x1         namespaces       1.2 s  Namespaces with their quota
+        ⠹ long-guid  litellm-key      1.2 s  waiting for LiteLLM: 502
+        Provisioning 2 tenants: 0/2 steps, 1.2 s
+        ");
     }
 
     #[test]
     fn a_low_terminal_shows_how_much_is_left_out() {
-        assert_snapshot!(frame(&script::success()[..6], None, (60, 3), &Redactor::new()), @"");
+        assert_snapshot!(frame(&script::success()[..6], None, (60, 3), &Redactor::new()), @"
+        … and 2 steps more
+        Provisioning tenant x1: 1/5 steps, 1.4 s
+        ");
     }
 
     #[test]

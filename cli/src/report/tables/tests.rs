@@ -39,12 +39,34 @@ fn plain(table: &Table, width: Option<usize>) -> String {
 
 #[test]
 fn status() {
-    assert_snapshot!(plain(&Table::status(&look()), None), @"");
+    assert_snapshot!(plain(&Table::status(&look()), None), @"
+    STEP            STATE      DETAILS
+    namespaces      present
+    app-project     drifted    destinations: 5 instead of 6
+                               sourceRepos: `*` is too wide
+    gitea-instance  not ready  Gitea gitea-user-x1/gitea: it has no address yet
+    gitea-user      absent     user user-x1
+                               repository user-x1/mcp
+    litellm-key     unknown    list keys: 502
+    console-embed   skipped    this cluster has no console
+    showroom        unknown    not looked at: the run had stopped
+    ");
 }
 
 #[test]
 fn plan() {
-    assert_snapshot!(plain(&Table::plan(&look()), None), @"");
+    assert_snapshot!(plain(&Table::plan(&look()), None), @"
+    STEP            ACTION   DETAILS
+    namespaces      nothing
+    app-project     change   destinations: 5 instead of 6
+                             sourceRepos: `*` is too wide
+    gitea-instance  wait     Gitea gitea-user-x1/gitea: it has no address yet
+    gitea-user      create   user user-x1
+                             repository user-x1/mcp
+    litellm-key     unknown  list keys: 502
+    console-embed   skip     this cluster has no console
+    showroom        unknown  not looked at: the run had stopped
+    ");
 }
 
 #[test]
@@ -63,7 +85,13 @@ fn list() {
         tenant("ahead", Some("2026-11-05T12:00:05Z"), "provisioned"),
         tenant("lost", None, "no record"),
     ];
-    assert_snapshot!(plain(&Table::list(&tenants, now), None), @"");
+    assert_snapshot!(plain(&Table::list(&tenants, now), None), @"
+    GUID          USER               CREATED               AGE         NAMESPACES  STATE
+    x1            user-x1            2026-11-02 08:30 UTC  3 d 3 h     6           provisioned
+    another-guid  user-another-guid  2026-11-05 11:56 UTC  3 min 30 s  6           failed
+    ahead         user-ahead         2026-11-05 12:00 UTC  0 ms        6           provisioned
+    lost          user-lost          unknown                           6           no record
+    ");
 }
 
 #[test]
@@ -71,7 +99,7 @@ fn a_terminal_cuts_and_a_pipe_does_not() {
     let table = Table::status(&look());
     let (cut, whole) = (plain(&table, Some(30)), plain(&table, None));
     assert!(cut.lines().all(|line| line.chars().count() <= 30), "{cut}");
-    assert_eq!(cut.lines().filter(|line| line.ends_with('…')).count(), 7, "{cut}");
+    assert_eq!(cut.lines().filter(|line| line.ends_with('…')).count(), 9, "{cut}");
     assert!(whole.contains("sourceRepos: `*` is too wide"), "{whole}");
     let screen = Screen::new(Surroundings::default(), Verbosity::Normal, Format::Text);
     screen.printer.table(&table);
@@ -93,5 +121,10 @@ fn secrets_are_masked() {
     let mut table = Table::new(&["A", "B"]);
     table.row(["hunter\n22".to_owned(), "one\nand hunter\n22\ntwo".to_owned()]);
     let text = anstream::adapter::strip_str(&table.render(None, &redactor)).to_string();
-    assert_snapshot!(text, @"");
+    assert_snapshot!(text, @"
+    A    B
+    ***  one
+         and ***
+         two
+    ");
 }
