@@ -1,6 +1,7 @@
 //! The command line: what can be asked for, in words that teach.
 
 pub mod diagnose;
+pub mod model;
 
 use clap::{Parser, Subcommand};
 
@@ -18,6 +19,7 @@ Examples:
   agent diagnose --log build.log              what failed, why, and what to do, by rules alone
   oc logs POD -c step-build | agent diagnose --log -
   agent diagnose --log build.log --issue      the issue as it would be filed
+  agent diagnose --log build.log --model llama-scout-17b --model-url http://litellm:4000
   agent rules                                 the failures the agent knows";
 
 /// Subcommands.
@@ -26,8 +28,9 @@ pub enum Command {
     /// Diagnose a log file, without a cluster.
     ///
     /// Reads the log once, of any size, removes secrets, finds known failures and prints the cause, the
-    /// lines that show it, and what to do. Nothing is sent anywhere.
-    Diagnose(diagnose::Diagnose),
+    /// lines that show it, and what to do. Nothing is sent anywhere unless a model is named; then the
+    /// redacted and reduced log goes to its endpoint, and its answer is checked against the log.
+    Diagnose(Box<diagnose::Diagnose>),
     /// List the failures the agent knows.
     Rules(diagnose::Rules),
 }

@@ -5,12 +5,18 @@
 
 pub mod command;
 pub mod diagnosis;
+pub mod dialogue;
 pub mod evidence;
 pub mod excerpt;
 pub mod fingerprint;
 pub mod injection;
 pub mod issue;
 pub mod lines;
+pub mod model;
 pub mod redact;
 pub mod rules;
+pub mod settings;
 pub mod text;
+
+/// Sent with every request of ours.
+pub const USER_AGENT: &str = concat!("pipeline-agent/", env!("CARGO_PKG_VERSION"));

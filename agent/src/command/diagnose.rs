@@ -36,6 +36,9 @@ pub struct Diagnose {
     /// Name of the failing step, if the log is that of one step.
     #[arg(long, value_name = "NAME")]
     pub step: Option<String>,
+    /// The model to ask besides the rules.
+    #[command(flatten)]
+    pub model: super::model::ModelArguments,
 }
 
 /// Output formats.

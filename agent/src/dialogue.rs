@@ -1,0 +1,321 @@
+//! The bounded conversation with a model: it may look at evidence and must end in one submission.
+//!
+//! The model has no tool that changes anything, so the worst a hostile log can achieve through it is a
+//! wrong sentence, and every sentence is verified afterwards ([`verify`]). Whatever happens here, there is
+//! an outcome: the verified diagnosis, or the rules' own with the reason why.
+
+mod answer;
+mod prompt;
+mod tools;
+mod verify;
+
+pub use answer::Submission;
+pub use tools::{NoRepository, Repository};
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::diagnosis::{Author, Diagnosis};
+use crate::evidence::Evidence;
+use crate::model::wire::{Call, EchoedCall, EchoedFunction, Message, Request, Said};
+use crate::model::{Breaker, Endpoint, ModelError};
+use answer::{TextCall, json_of, text_call};
+
+/// Limits of one report.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// Requests to the model.
+    pub calls: u32,
+    /// Tokens, as reported, or estimated at four bytes each where the server does not report.
+    pub tokens: u64,
+    /// Wall-clock time for the whole dialogue.
+    pub time: Duration,
+    /// Time for one request.
+    pub per_call: Duration,
+    /// Size of the evidence in the first prompt, in bytes.
+    pub prompt: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            calls: 6,
+            tokens: 30_000,
+            time: Duration::from_secs(75),
+            per_call: Duration::from_secs(45),
+            prompt: 16 * 1024,
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The diagnosis to file.
+    pub diagnosis: Diagnosis,
+    /// Requests made.
+    pub calls: u32,
+    /// Tokens spent.
+    pub tokens: u64,
+    /// Why the model's answer was not used; `None` if it was.
+    pub degraded: Option<Degraded>,
+    /// Statements dropped because the evidence does not contain them.
+    pub dropped: usize,
+}
+
+/// Why a diagnosis rests on rules alone although a model is configured.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Degraded {
+    /// Calls, tokens or time used up.
+    #[error("the budget for the model is exhausted")]
+    Budget,
+    /// The endpoint failed.
+    #[error("the model could not be asked")]
+    Model(#[source] ModelError),
+    /// Too many failures before; not asked at all.
+    #[error("the model endpoint failed repeatedly and is left alone for a while")]
+    Open,
+    /// No submission, or nothing in it could be verified.
+    #[error("the model gave no answer that the evidence supports")]
+    Useless,
+}
+
+/// A model endpoint with an ordered list of models to try.
+#[derive(Debug)]
+pub struct Advisor {
+    /// Where.
+    pub endpoint: Endpoint,
+    /// First choice first.
+    pub models: Vec<String>,
+    /// Shared over all reports.
+    pub breaker: Breaker,
+    /// Limits.
+    pub budget: Budget,
+}
+
+impl Advisor {
+    /// Ask, within the budget, and verify. Never fails: see [`Outcome::degraded`].
+    pub async fn diagnose(
+        &self,
+        evidence: &Evidence,
+        rules: Diagnosis,
+        repository: &dyn Repository,
+    ) -> Outcome {
+        let mut talk = Talk::new(self, evidence, &rules);
+        let said = if self.breaker.allows(Instant::now()) {
+            talk.run(repository).await
+        } else {
+            Err(Degraded::Open)
+        };
+        let (calls, tokens) = (talk.calls, talk.tokens);
+        let result = said.and_then(|(submission, model)| {
+            let author = Author::Model { name: model, tokens, calls };
+            verify::verify(&submission, &rules, evidence, author).ok_or(Degraded::Useless)
+        });
+        match result {
+            Ok(v) => Outcome { diagnosis: v.diagnosis, calls, tokens, degraded: None, dropped: v.dropped },
+            Err(why) => Outcome { diagnosis: rules, calls, tokens, degraded: Some(why), dropped: 0 },
+        }
+    }
+}
+
+/// One conversation under way.
+struct Talk<'a> {
+    advisor: &'a Advisor,
+    evidence: &'a Evidence,
+    rules: &'a Diagnosis,
+    messages: Vec<Message>,
+    seen: Vec<(String, Value)>,
+    calls: u32,
+    tokens: u64,
+    started: Instant,
+    prompt: usize,
+}
+
+/// What to do after a turn.
+enum Turn {
+    Submitted(Box<Submission>),
+    Continue,
+}
+
+impl<'a> Talk<'a> {
+    fn new(advisor: &'a Advisor, evidence: &'a Evidence, rules: &'a Diagnosis) -> Self {
+        let prompt = advisor.budget.prompt;
+        let messages = prompt::opening(evidence, rules, prompt);
+        let started = Instant::now();
+        Self { advisor, evidence, rules, messages, seen: Vec::new(), calls: 0, tokens: 0, started, prompt }
+    }
+
+    async fn run(&mut self, repository: &dyn Repository) -> Result<(Submission, String), Degraded> {
+        let mut last = Degraded::Useless;
+        for model in &self.advisor.models {
+            match self.with(model, repository).await {
+                Ok(submission) => {
+                    self.advisor.breaker.succeeded();
+                    return Ok((submission, model.clone()));
+                }
+                // A refused key is refused for every model; a spent budget is spent.
+                Err(stop @ (Degraded::Budget | Degraded::Model(ModelError::Refused(_)))) => return Err(stop),
+                Err(why) => last = why,
+            }
+            self.messages = prompt::opening(self.evidence, self.rules, self.prompt);
+            self.seen.clear();
+        }
+        Err(last)
+    }
+
+    async fn with(&mut self, model: &str, repository: &dyn Repository) -> Result<Submission, Degraded> {
+        let mut nudges = 0;
+        loop {
+            let said = self.ask(model).await?;
+            match self.turn(said, repository).await {
+                Some(Turn::Submitted(submission)) => return Ok(*submission),
+                Some(Turn::Continue) => {}
+                None if nudges < 1 => {
+                    nudges += 1;
+                    self.messages.push(Message::User { content: prompt::NUDGE.to_owned() });
+                }
+                None => return Err(Degraded::Useless),
+            }
+        }
+    }
+
+    /// One request with its retries. Counts calls and tokens.
+    async fn ask(&mut self, model: &str) -> Result<Said, Degraded> {
+        let mut retried = false;
+        loop {
+            let budget = &self.advisor.budget;
+            let left = budget.time.saturating_sub(self.started.elapsed());
+            if self.calls >= budget.calls || self.tokens >= budget.tokens || left.is_zero() {
+                return Err(Degraded::Budget);
+            }
+            let last = self.calls + 1 >= budget.calls || self.tokens + self.estimate() >= budget.tokens;
+            let tools = tools::definitions(last);
+            let choice =
+                last.then(|| serde_json::json!({"type": "function", "function": {"name": tools::SUBMIT}}));
+            let request = Request {
+                model,
+                messages: &self.messages,
+                tools: &tools,
+                tool_choice: choice,
+                max_tokens: 1_500,
+                temperature: 0.0,
+                stream: false,
+            };
+            self.calls += 1;
+            let error = match self.advisor.endpoint.chat(&request, budget.per_call.min(left)).await {
+                Ok(answer) => {
+                    self.tokens += match answer.usage.as_ref().map_or(0, crate::model::wire::Usage::total) {
+                        0 => self.estimate(),
+                        reported => reported,
+                    };
+                    let message = answer.choices.into_iter().next().and_then(|c| c.message);
+                    return Ok(message.unwrap_or_default());
+                }
+                Err(error) => error,
+            };
+            if !matches!(error, ModelError::TooLong | ModelError::Rejected(_)) {
+                self.advisor.breaker.failed(Instant::now());
+            }
+            tracing::warn!(model, error = %error, "model request failed");
+            match &error {
+                ModelError::TooLong if self.prompt > 2_048 => {
+                    self.prompt /= 2;
+                    self.messages = prompt::opening(self.evidence, self.rules, self.prompt);
+                }
+                ModelError::Busy { retry_after } if !retried && retry_after.is_none_or(|d| d < left) => {
+                    retried = true;
+                    pause(retry_after.unwrap_or(Duration::from_millis(500))).await;
+                }
+                ModelError::Unavailable(_) | ModelError::Garbled if !retried => {
+                    retried = true;
+                    pause(Duration::from_millis(250)).await;
+                }
+                _ => return Err(Degraded::Model(error)),
+            }
+        }
+    }
+
+    /// React to what the model said; `None` if it was neither a submission nor a call.
+    async fn turn(&mut self, said: Said, repository: &dyn Repository) -> Option<Turn> {
+        if !said.tool_calls.is_empty() {
+            return Some(self.native(said, repository).await);
+        }
+        let text = said.content.unwrap_or_default();
+        let value = json_of(&text);
+        self.messages.push(Message::Assistant { content: Some(clipped(&text)), tool_calls: Vec::new() });
+        let value = value?;
+        if let Some(call) = text_call(&value) {
+            if call.name == tools::SUBMIT {
+                return Submission::read(&call.arguments).map(|s| Turn::Submitted(Box::new(s)));
+            }
+            let result = self.result(&call, repository).await;
+            self.messages.push(Message::User { content: format!("Result of {}:\n{result}", call.name) });
+            return Some(Turn::Continue);
+        }
+        Submission::read(&value).map(|s| Turn::Submitted(Box::new(s)))
+    }
+
+    async fn native(&mut self, said: Said, repository: &dyn Repository) -> Turn {
+        let calls: Vec<_> =
+            said.tool_calls.into_iter().take(8).enumerate().map(|(i, c)| named(i, &c)).collect();
+        for (_, call) in &calls {
+            if call.name == tools::SUBMIT
+                && let Some(submission) = Submission::read(&call.arguments)
+            {
+                return Turn::Submitted(Box::new(submission));
+            }
+        }
+        let echo = |(id, call): &(String, TextCall)| EchoedCall {
+            id: id.clone(),
+            r#type: "function",
+            function: EchoedFunction { name: call.name.clone(), arguments: call.arguments.to_string() },
+        };
+        self.messages.push(Message::Assistant {
+            content: said.content.map(|c| clipped(&c)),
+            tool_calls: calls.iter().map(echo).collect(),
+        });
+        // Every call is answered exactly once, whatever it asked for: servers insist on it.
+        for (tool_call_id, call) in calls {
+            let content = self.result(&call, repository).await;
+            self.messages.push(Message::Tool { tool_call_id, content });
+        }
+        Turn::Continue
+    }
+
+    async fn result(&mut self, call: &TextCall, repository: &dyn Repository) -> String {
+        let key = (call.name.clone(), call.arguments.clone());
+        if self.seen.contains(&key) {
+            return "You have this result already. Call submit_diagnosis now.".to_owned();
+        }
+        self.seen.push(key);
+        tools::answer(call, self.evidence, repository).await
+    }
+
+    /// Tokens of the next request, at four bytes each.
+    fn estimate(&self) -> u64 {
+        self.messages.iter().map(|m| m.size() as u64 + 16).sum::<u64>() / 4
+    }
+}
+
+fn named(index: usize, call: &Call) -> (String, TextCall) {
+    let id = call.id.clone().filter(|id| !id.is_empty()).unwrap_or_else(|| format!("call-{index}"));
+    let arguments = answer::arguments(&call.function.arguments);
+    (id, TextCall { name: call.function.name.clone(), arguments })
+}
+
+fn clipped(text: &str) -> String {
+    crate::lines::clip(text, 2_000)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a model endpoint offers nothing to watch; bounded by the budget"
+)]
+async fn pause(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
+#[cfg(test)]
+mod tests;
