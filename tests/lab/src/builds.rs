@@ -19,10 +19,11 @@ use progress::Progress;
 
 use crate::directories::Directories;
 
-const CONTROL_PLANE: [(&str, &str); 3] = [
+const CONTROL_PLANE: [(&str, &str); 4] = [
     ("go.mod", include_str!("../go/controlplane/go.mod")),
     ("go.sum", include_str!("../go/controlplane/go.sum")),
     ("main.go", include_str!("../go/controlplane/main.go")),
+    ("namespaces.go", include_str!("../go/controlplane/namespaces.go")),
 ];
 const GITEA: [(&str, &str); 2] =
     [("go.mod", include_str!("../go/gitea/go.mod")), ("go.sum", include_str!("../go/gitea/go.sum"))];

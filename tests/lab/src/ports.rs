@@ -11,7 +11,7 @@ const LAST: u16 = 32_000;
 ///
 /// # Errors
 /// When a hundred picks in a row are taken.
-pub fn free() -> std::io::Result<SocketAddr> {
+pub(crate) fn free() -> std::io::Result<SocketAddr> {
     for _ in 0..100 {
         let random = getrandom::u32().map_err(std::io::Error::other)?;
         let port = FIRST + u16::try_from(random % u32::from(LAST - FIRST)).expect("less than a u16");

@@ -1,11 +1,11 @@
 // Command controlplane is etcd, kube-apiserver and kube-controller-manager in one
-// binary: it runs the program it is called as (a link's name, or the first argument).
+// binary: its first argument says which one to be. A fourth program, namespace-deleter,
+// stands in for one of the controller manager's controllers, see namespaces.go.
 package main
 
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/etcdmain"
@@ -18,23 +18,28 @@ import (
 )
 
 func main() {
-	name, args := filepath.Base(os.Args[0]), os.Args
-	if name == "controlplane" && len(os.Args) > 1 {
-		name, args = os.Args[1], os.Args[1:]
+	if len(os.Args) < 2 {
+		fail("say which program to be: etcd, kube-apiserver, kube-controller-manager, namespace-deleter")
 	}
-	if name == "etcd" {
-		etcdmain.Main(args)
-		return
-	}
+	os.Args = os.Args[1:]
 	commands := map[string]func() *cobra.Command{
 		"kube-apiserver":          apiserver.NewAPIServerCommand,
 		"kube-controller-manager": controllermanager.NewControllerManagerCommand,
+		"namespace-deleter":       newNamespaceDeleter,
+	}
+	name := os.Args[0]
+	if name == "etcd" {
+		etcdmain.Main(os.Args)
+		return
 	}
 	command, known := commands[name]
 	if !known {
-		fmt.Fprintf(os.Stderr, "controlplane: no program called %q: etcd, kube-apiserver, kube-controller-manager\n", name)
-		os.Exit(2)
+		fail(fmt.Sprintf("no program is called %q", name))
 	}
-	os.Args = args
 	os.Exit(cli.Run(command()))
+}
+
+func fail(problem string) {
+	fmt.Fprintln(os.Stderr, "controlplane:", problem)
+	os.Exit(2)
 }

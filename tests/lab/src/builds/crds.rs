@@ -11,6 +11,8 @@ use std::{
 
 use serde_json::{Value, json};
 
+use crate::objects::{MANAGED_BY, MANAGER};
+
 use super::{
     BuildError,
     cache::{Cache, Key},
@@ -98,17 +100,28 @@ pub async fn ensure(cache: &Cache, progress: Progress) -> Result<PathBuf, BuildE
         .await
 }
 
-/// The manifests in a finished folder, as the bytes to send.
+/// A manifest as it is sent.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    /// The CRD's name, `{plural}.{group}`.
+    pub name: String,
+    /// JSON.
+    pub bytes: Vec<u8>,
+}
+
+/// The manifests in a finished folder.
 ///
 /// # Errors
 /// When the folder cannot be read.
-pub fn load(folder: &Path, openshift: bool) -> Result<Vec<Vec<u8>>, BuildError> {
+pub fn load(folder: &Path, openshift: bool) -> Result<Vec<Manifest>, BuildError> {
     let mut manifests = Vec::new();
     for name in ["everywhere", "openshift"].into_iter().take(if openshift { 2 } else { 1 }) {
         let folder = folder.join(name);
         let unreadable = |source| BuildError::Cache { path: folder.clone(), source };
         for entry in fs::read_dir(&folder).map_err(unreadable)? {
-            manifests.push(fs::read(entry.map_err(unreadable)?.path()).map_err(unreadable)?);
+            let path = entry.map_err(unreadable)?.path();
+            let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            manifests.push(Manifest { name, bytes: fs::read(path).map_err(unreadable)? });
         }
     }
     Ok(manifests)
@@ -125,8 +138,9 @@ fn read(path: &Path) -> Result<Value, BuildError> {
 }
 
 fn write(folder: &Path, definition: &Value) -> Result<(), BuildError> {
-    let name = definition["metadata"]["name"].as_str().unwrap_or_default();
-    let path = folder.join(format!("{name}.json"));
+    let mut definition = definition.clone();
+    definition["metadata"]["labels"][MANAGED_BY] = MANAGER.into();
+    let path = folder.join(format!("{}.json", definition["metadata"]["name"].as_str().unwrap_or_default()));
     fs::write(&path, definition.to_string()).map_err(unwritable(&path))
 }
 

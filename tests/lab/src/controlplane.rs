@@ -1,0 +1,288 @@
+//! The real control plane: etcd, kube-apiserver and kube-controller-manager on loopback ports.
+//!
+//! Flags and facts: lab reference, section 3. There is no scheduler and no node. One controller of the
+//! controller manager is replaced by a more impatient one around the same code, because it never looks
+//! at a deleted namespace before five seconds have passed: see `go/controlplane/namespaces.go`.
+
+use std::{
+    ffi::OsString,
+    fs,
+    io::{self, Write},
+    net::SocketAddr,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use base64::Engine as _;
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use serde_json::{Value, json};
+
+use crate::{
+    pki::Pki,
+    polling, ports,
+    processes::{Processes, Program},
+};
+
+/// A cold machine needs a few seconds; past this something is wrong.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// The component names, as in `lab status` and `lab logs`.
+pub const ETCD: &str = "etcd";
+/// See [`ETCD`].
+pub const API_SERVER: &str = "kube-apiserver";
+/// See [`ETCD`].
+pub const CONTROLLER_MANAGER: &str = "kube-controller-manager";
+/// See [`ETCD`].
+pub const NAMESPACE_DELETER: &str = "namespace-deleter";
+
+/// A running control plane.
+pub struct ControlPlane {
+    /// Where the API server listens, `https://127.0.0.1:PORT`.
+    pub url: String,
+    /// A kubeconfig with a client certificate of `system:masters`.
+    pub kubeconfig: PathBuf,
+    /// The authority to trust, PEM.
+    pub ca: PathBuf,
+    /// A client of that kubeconfig.
+    pub client: kube::Client,
+}
+
+impl ControlPlane {
+    /// Starts the three programs with their data below `directory`; returns when the API server is ready
+    /// and the controllers have been started.
+    ///
+    /// # Errors
+    /// When a program cannot be started, ends early or does not become ready within a minute.
+    pub async fn start(
+        binary: &Path,
+        directory: &Path,
+        pki: &Pki,
+        processes: &Arc<Processes>,
+    ) -> Result<Self, ControlPlaneError> {
+        let programs = Programs { binary, directory, processes };
+        let files = Files::write(directory, pki).map_err(ControlPlaneError::Files)?;
+        let [etcd, peers, api, controllers] = [(); 4].map(|()| ports::free());
+        let (etcd, api) = (etcd.map_err(ControlPlaneError::Port)?, api.map_err(ControlPlaneError::Port)?);
+        programs.start(ETCD, etcd_flags(directory, etcd, peers.map_err(ControlPlaneError::Port)?))?;
+        programs.start(API_SERVER, files.api_server_flags(etcd, api))?;
+
+        let url = format!("https://{api}");
+        let kubeconfig = kubeconfig(&url, pki);
+        let kubeconfig_file = directory.join("kubeconfig");
+        private(&kubeconfig_file, format!("{kubeconfig:#}")).map_err(ControlPlaneError::Files)?;
+        let kubeconfig: Kubeconfig =
+            serde_json::from_value(kubeconfig).map_err(|error| ControlPlaneError::Files(error.into()))?;
+        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        let client = kube::Client::try_from(config).map_err(ControlPlaneError::Client)?;
+
+        programs.ready(API_SERVER, &client).await?;
+        let controllers = controllers.map_err(ControlPlaneError::Port)?;
+        programs.start(CONTROLLER_MANAGER, files.controller_manager_flags(&kubeconfig_file, controllers))?;
+        programs.start(NAMESPACE_DELETER, flags(&[("kubeconfig", kubeconfig_file.clone().into())]))?;
+        Ok(Self { url, kubeconfig: kubeconfig_file, ca: files.ca, client })
+    }
+}
+
+struct Programs<'a> {
+    binary: &'a Path,
+    directory: &'a Path,
+    processes: &'a Processes,
+}
+
+impl Programs<'_> {
+    fn start(&self, name: &'static str, flags: Vec<OsString>) -> Result<(), ControlPlaneError> {
+        let program = Program {
+            name: name.into(),
+            path: self.binary.into(),
+            arguments: [vec![name.into()], flags].concat(),
+            directory: self.directory.into(),
+            environment: Vec::new(),
+        };
+        self.processes.start(&program).map_err(|source| ControlPlaneError::Start { name, source })
+    }
+
+    async fn ready(&self, name: &'static str, client: &kube::Client) -> Result<(), ControlPlaneError> {
+        let outcome = polling::until(START_LIMIT, async || {
+            if let Some(ended) =
+                [ETCD, API_SERVER].into_iter().find(|name| self.processes.ended(name).is_some())
+            {
+                return Some(Err(self.unready(ended, "ended early")));
+            }
+            let request = http::Request::get("/readyz").body(Vec::new()).expect("a constant request");
+            client.request_text(request).await.is_ok().then_some(Ok(()))
+        });
+        outcome.await.unwrap_or_else(|| Err(self.unready(name, "is not ready after a minute")))
+    }
+
+    fn unready(&self, name: &'static str, problem: &'static str) -> ControlPlaneError {
+        ControlPlaneError::Unready { name, problem, log: tail(&self.processes.log(name)) }
+    }
+}
+
+/// The last lines of a log, for an error.
+pub(crate) fn tail(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(15)..].join("\n")
+}
+
+/// Writes a file only its owner can read.
+pub(crate) fn private(path: &Path, content: impl AsRef<[u8]>) -> io::Result<()> {
+    let mut file = fs::File::options().create(true).write(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(content.as_ref())
+}
+
+fn kubeconfig(url: &str, pki: &Pki) -> Value {
+    let encoded = |pem: &str| base64::engine::general_purpose::STANDARD.encode(pem);
+    json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "lab",
+        "clusters": [{
+            "name": "lab",
+            "cluster": {"server": url, "certificate-authority-data": encoded(&pki.ca)},
+        }],
+        "users": [{
+            "name": "lab-admin",
+            "user": {
+                "client-certificate-data": encoded(&pki.admin.certificate),
+                "client-key-data": encoded(&pki.admin.key),
+            },
+        }],
+        "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": "lab-admin"}}],
+    })
+}
+
+/// The files that programs take by path.
+struct Files {
+    ca: PathBuf,
+    serving: (PathBuf, PathBuf),
+    service_accounts: (PathBuf, PathBuf),
+}
+
+impl Files {
+    fn write(directory: &Path, pki: &Pki) -> io::Result<Self> {
+        let pem = |name: &str, content: &str| {
+            let path = directory.join(name);
+            private(&path, content).map(|()| path)
+        };
+        Ok(Self {
+            ca: pem("ca.crt", &pki.ca)?,
+            serving: (
+                pem("apiserver.crt", &pki.apiserver.certificate)?,
+                pem("apiserver.key", &pki.apiserver.key)?,
+            ),
+            service_accounts: (
+                pem("service-accounts.pub", &pki.service_accounts.certificate)?,
+                pem("service-accounts.key", &pki.service_accounts.key)?,
+            ),
+        })
+    }
+
+    fn api_server_flags(&self, etcd: SocketAddr, listen: SocketAddr) -> Vec<OsString> {
+        flags(&[
+            ("allow-privileged", "true".into()),
+            ("authorization-mode", "Node,RBAC".into()),
+            ("bind-address", listen.ip().to_string().into()),
+            ("client-ca-file", self.ca.clone().into()),
+            // Namespaces with a few hundred objects go in one step instead of one object at a time.
+            ("delete-collection-workers", "8".into()),
+            ("etcd-servers", format!("http://{etcd}").into()),
+            ("profiling", "false".into()),
+            ("secure-port", listen.port().to_string().into()),
+            ("service-account-issuer", "https://kubernetes.default.svc".into()),
+            ("service-account-key-file", self.service_accounts.0.clone().into()),
+            ("service-account-signing-key-file", self.service_accounts.1.clone().into()),
+            ("service-cluster-ip-range", "10.96.0.0/16".into()),
+            ("tls-cert-file", self.serving.0.clone().into()),
+            ("tls-private-key-file", self.serving.1.clone().into()),
+        ])
+    }
+
+    fn controller_manager_flags(&self, kubeconfig: &Path, listen: SocketAddr) -> Vec<OsString> {
+        flags(&[
+            ("authentication-skip-lookup", "true".into()),
+            ("bind-address", listen.ip().to_string().into()),
+            ("concurrent-gc-syncs", "40".into()),
+            // No nodes, and namespaces are left to the namespace deleter.
+            (
+                "controllers",
+                "*,-cloud-node-lifecycle-controller,-namespace-controller,-node-ipam-controller,\
+                 -node-lifecycle-controller,-node-route-controller,-taint-eviction-controller"
+                    .into(),
+            ),
+            // The defaults (20 and 30 a second) would be what a provision waits for.
+            ("kube-api-burst", "4000".into()),
+            ("kube-api-qps", "2000".into()),
+            ("kubeconfig", kubeconfig.into()),
+            ("leader-elect", "false".into()),
+            ("profiling", "false".into()),
+            ("root-ca-file", self.ca.clone().into()),
+            ("secure-port", listen.port().to_string().into()),
+            ("service-account-private-key-file", self.service_accounts.1.clone().into()),
+            ("use-service-account-credentials", "true".into()),
+        ])
+    }
+}
+
+fn etcd_flags(directory: &Path, clients: SocketAddr, peers: SocketAddr) -> Vec<OsString> {
+    let (clients, peers) = (format!("http://{clients}"), format!("http://{peers}"));
+    flags(&[
+        ("advertise-client-urls", clients.clone().into()),
+        ("data-dir", directory.join("etcd").into()),
+        ("initial-advertise-peer-urls", peers.clone().into()),
+        ("initial-cluster", format!("default={peers}").into()),
+        ("listen-client-urls", clients.into()),
+        ("listen-peer-urls", peers.into()),
+        ("log-level", "warn".into()),
+        // The data is thrown away: durability would only cost time.
+        ("unsafe-no-fsync", "true".into()),
+    ])
+}
+
+fn flags(pairs: &[(&str, OsString)]) -> Vec<OsString> {
+    let flag = |(name, value): &(&str, OsString)| {
+        let mut flag = OsString::from(format!("--{name}="));
+        flag.push(value);
+        flag
+    };
+    pairs.iter().map(flag).collect()
+}
+
+/// Why the control plane does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlPlaneError {
+    /// Certificates or kubeconfig cannot be written.
+    #[error("write the control plane's files")]
+    Files(#[source] io::Error),
+    /// No free port.
+    #[error("find a port for the control plane")]
+    Port(#[source] io::Error),
+    /// A program cannot be started.
+    #[error("start {name}")]
+    Start {
+        /// Which.
+        name: &'static str,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// A program does not come up.
+    #[error("{name} {problem}; its log ends with:\n{log}")]
+    Unready {
+        /// Which.
+        name: &'static str,
+        /// What is wrong.
+        problem: &'static str,
+        /// The end of its log.
+        log: String,
+    },
+    /// The kubeconfig cannot be used.
+    #[error("read the lab's kubeconfig")]
+    Kubeconfig(#[from] KubeconfigError),
+    /// The client cannot be built.
+    #[error("connect to the lab's API server")]
+    Client(#[source] kube::Error),
+}
