@@ -147,10 +147,10 @@ impl Printer {
 
     /// A table, to stdout; cut to the terminal's width if that is one.
     pub fn table(&self, table: &Table) {
-        let mut stdout = self.stdout();
-        let width = stdout.terminal.then(|| usize::from(console::Term::stdout().size().1));
-        let text = stdout.tinted(&table.render(width, &self.inner.redactor));
-        self.aside(|| stdout.write(&text));
+        let terminal = self.stdout().terminal;
+        let width = terminal.then(|| usize::from(console::Term::stdout().size().1));
+        let text = self.stdout().tinted(&table.render(width, &self.inner.redactor));
+        self.aside(|| self.stdout().write(&text));
     }
 
     /// A line for people, to stderr, unless they want quiet.
@@ -179,10 +179,9 @@ impl Printer {
 
     /// Finished lines, already masked, to stderr. Nobody is left to be told if that fails.
     pub(super) fn lines(&self, lines: &[String]) {
-        let mut stderr = self.stderr();
         let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
-        let text = stderr.tinted(&text);
-        self.aside(|| stderr.write(&text));
+        let text = self.tinted(&text);
+        self.aside(|| self.stderr().write(&text));
     }
 
     /// `text` with its colours, if stderr takes them.
@@ -195,6 +194,8 @@ impl Printer {
         *self.drawn() = progress;
     }
 
+    /// Prints while the progress is off the screen. Streams are locked inside only: whoever draws holds the
+    /// progress first, too.
     fn aside(&self, print: impl FnOnce()) {
         let drawn = self.drawn().clone();
         match drawn {

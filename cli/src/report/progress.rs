@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! ✓ namespaces      changed: 6 namespaces created (1.2 s)
-//! ⠹ gitea-instance     3.2 s  waiting for Gitea gitea-user-x1/gitea: it has no address yet
-//! ⠹ litellm-key        200 ms Create the LiteLLM key
+//! ⠹ gitea-instance      3.2 s  waiting for Gitea gitea-user-x1/gitea: it has no address yet
+//! ⠹ litellm-key        200 ms  Key for the models
 //! Provisioning tenant x1: 1/10 steps, 3.4 s
 //! ```
 //!
@@ -108,14 +108,14 @@ impl Sink for Progress {
             state.drawn = Drawn::Soon(Instant::now());
             self.start_clock(&mut state);
         }
-        if !open {
+        // The frame first: printing draws it again together with the line, whatever the limit on frames.
+        if open {
+            state.draw(&self.printer, self.guids);
+        } else {
             state.wipe(&self.printer);
         }
         if let Some(entry) = entry {
             state.print(&self.printer, &self.laid_out(event, &entry, step_width));
-        }
-        if open {
-            state.draw(&self.printer, self.guids);
         }
     }
 }
@@ -155,8 +155,9 @@ impl State {
     fn print(&self, printer: &Printer, lines: &[String]) {
         match &self.drawn {
             // Above the frame and together with it, in one write.
-            Drawn::Bar(bar) => bar.println(printer.tinted(&lines.join("\n"))),
-            Drawn::Nothing | Drawn::Soon(_) => printer.lines(lines),
+            Drawn::Bar(bar) if !bar.is_hidden() => bar.println(printer.tinted(&lines.join("\n"))),
+            // Hidden, as indicatif found no terminal after all, a bar would swallow the lines.
+            Drawn::Bar(_) | Drawn::Nothing | Drawn::Soon(_) => printer.lines(lines),
         }
     }
 
@@ -181,13 +182,14 @@ mod tests {
     use insta::assert_snapshot;
     use secrecy::SecretString;
 
+    use super::*;
     use crate::report::{
         printer::{Format, Surroundings, Verbosity},
         script::{self, Screen, TERMINAL},
     };
 
     /// Played at once, a script is over before anything would be drawn: what stays is all there is.
-    fn played(tenants: &[&str], events: &[tenant_workflow::event::Event]) -> String {
+    fn played(tenants: &[&str], events: &[Event]) -> String {
         let around = Surroundings { no_color: true, ..TERMINAL };
         let screen = Screen::new(around, Verbosity::Normal, Format::Text);
         screen.play(tenants, events);
@@ -202,6 +204,24 @@ mod tests {
         assert_snapshot!("progress_interrupted", played(&["x1"], &script::interrupted()));
         assert_snapshot!("progress_leftovers", played(&["x1"], &script::leftovers()));
         assert_snapshot!("progress_two_tenants", played(&["x1", "long-guid"], &script::two_tenants()));
+    }
+
+    /// The tests' stderr is no terminal (or not this one), so nothing is drawn over what stays.
+    #[tokio::test]
+    async fn what_stays_while_the_clock_draws() {
+        let around = Surroundings { no_color: true, ..TERMINAL };
+        let screen = Screen::new(around, Verbosity::Normal, Format::Text);
+        let progress = Progress::new(screen.printer.clone(), &["x1"]);
+        let events = script::success();
+        progress.emit(&events[0]);
+        lock(&progress.state).drawn = Drawn::Bar(ProgressBar::hidden());
+        for event in &events[1..] {
+            progress.emit(event);
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(screen.stderr(), played(&["x1"], &events));
+        let state = lock(&progress.state);
+        assert!(matches!(state.drawn, Drawn::Nothing) && state.clock.is_none(), "the progress is over");
     }
 
     #[test]
