@@ -18,7 +18,7 @@
 //! Not here: exit codes, logs (`tenant_kit::telemetry`), user-data files.
 
 mod entry;
-pub mod failure;
+mod failure;
 pub mod json;
 mod lines;
 pub mod printer;
