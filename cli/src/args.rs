@@ -138,6 +138,23 @@ pub struct ClusterArgs {
     pub ingress_ca: Option<PathBuf>,
 }
 
+impl ClusterArgs {
+    /// No cluster at all.
+    pub fn offline() -> Self {
+        Self {
+            api_url: None,
+            token_file: None,
+            kubeconfig: None,
+            context: None,
+            in_cluster: false,
+            insecure_skip_tls_verify: false,
+            insecure_routes: false,
+            ingress_address: None,
+            ingress_ca: None,
+        }
+    }
+}
+
 /// Which steps, and for how long.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Run")]

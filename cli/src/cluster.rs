@@ -14,7 +14,7 @@ mod remove;
 mod wait;
 
 pub use access::{Access, AccessError, Via};
-pub use client::{Applied, Cluster};
+pub use client::{Applied, Cluster, complete};
 pub use error::{Cause, ClusterError};
 pub use kind::{
     APP_PROJECT, APPLICATION, APPLICATION_SET, ARGO_CD, CLUSTER_QUOTA, CONFIG_MAP, CONSOLE_CONFIG,

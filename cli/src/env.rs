@@ -23,6 +23,8 @@ impl EnvVars {
     pub const TENANT_INGRESS_CA: &'static str = "TENANT_INGRESS_CA";
     /// No colour, whatever its value unless empty (no-color.org).
     pub const NO_COLOR: &'static str = "NO_COLOR";
+    /// The terminal; `dumb` means neither colour nor a moving cursor.
+    pub const TERM: &'static str = "TERM";
     /// Set by most CI systems: no progress display.
     pub const CI: &'static str = "CI";
 }

@@ -35,7 +35,7 @@ use crate::{
 const USER_AGENT: &str = concat!("tenant/", env!("CARGO_PKG_VERSION"));
 
 /// What a command works in.
-pub struct Surroundings {
+pub struct Workplace {
     /// Where output goes.
     pub printer: Printer,
     /// The environment, read once.
@@ -73,6 +73,8 @@ pub struct Read {
 
 /// A tenant, ready to be worked on.
 pub struct Opened {
+    /// Its variables, completed from the record.
+    pub vars: Vars,
     /// The tenant.
     pub tenant: Arc<Tenant>,
     /// All its steps are made from.
@@ -89,7 +91,16 @@ pub enum Reached {
     Gone(ClusterError),
 }
 
-impl Surroundings {
+impl Workplace {
+    /// Tells, if asked, how much of the time was our own.
+    pub fn account(&self) {
+        tracing::info!(
+            own_ms = u64::try_from(self.meter.own().as_millis()).unwrap_or(u64::MAX),
+            waits = self.meter.requests(),
+            "time not spent waiting for a service"
+        );
+    }
+
     /// Reads an order and checks it as far as that goes without a cluster. Touches nothing.
     ///
     /// # Errors
@@ -101,13 +112,13 @@ impl Surroundings {
             files.chain(args.extra_vars.iter().cloned().map(Argument::Extra)).collect();
         let vars = Vars::read(&arguments, self.environment.clone())?;
         for warning in vars.near_misses() {
-            self.printer.warn(&warning);
+            self.printer.warning(&warning);
         }
         let recipe = recipe::read(recipe.map(PathBuf::as_path))?;
         let guid = names::guid(args.guid.as_deref(), &vars)?.to_string();
         let settings = Settings::read(&vars, &guid, &recipe, &Findings::default())?;
         for warning in settings.names.warnings() {
-            self.printer.warn(warning);
+            self.printer.warning(warning);
         }
         Ok(Read { vars, guid, recipe, given: !arguments.is_empty() })
     }
@@ -120,7 +131,7 @@ impl Surroundings {
     pub async fn reach(&self, args: &ClusterArgs, vars: &Vars) -> Result<(Access, Reached), Problem> {
         let (access, warnings) = access::resolve(args, vars, &self.environment)?;
         for warning in warnings {
-            self.printer.warn(&warning);
+            self.printer.warning(&warning);
         }
         let reached = match Cluster::connect(&access, Arc::clone(&self.meter)).await? {
             Ok(cluster) => Reached::Cluster(cluster),
@@ -142,7 +153,7 @@ impl Surroundings {
     ///
     /// # Errors
     ///
-    /// As [`Surroundings::reach`], and a cluster that is gone.
+    /// As [`Workplace::reach`], and a cluster that is gone.
     pub async fn connect(&self, args: &ClusterArgs, vars: &Vars) -> Result<Cluster, Problem> {
         match self.reach(args, vars).await? {
             (_, Reached::Cluster(cluster)) => Ok(cluster),
@@ -187,7 +198,7 @@ impl Surroundings {
         let recorded = tenant.record.existed();
         let tenant = Arc::new(tenant);
         let ingredients = ingredients(&tenant, settings, passwords);
-        Ok(Opened { tenant, ingredients, recorded })
+        Ok(Opened { vars, tenant, ingredients, recorded })
     }
 
     /// The HTTP clients an order asks for.
@@ -197,7 +208,7 @@ impl Surroundings {
     /// When a CA bundle cannot be read.
     pub fn web(&self, args: &ClusterArgs, settings: &Settings, domain: &str) -> Result<Web, Problem> {
         if args.insecure_routes {
-            self.printer.warn("certificates of hosts behind the cluster's router are not verified");
+            self.printer.warning("certificates of hosts behind the cluster's router are not verified");
         }
         let routes = ClientSettings {
             extra_roots: args.ingress_ca.clone(),
@@ -212,7 +223,7 @@ impl Surroundings {
         };
         let key = &settings.litellm_key;
         if !key.verify {
-            self.printer.warn("LiteLLM's certificate is not verified");
+            self.printer.warning("LiteLLM's certificate is not verified");
         }
         let litellm = ClientSettings {
             verify: key.verify,

@@ -42,19 +42,18 @@ pub struct Applications {
 pub fn user_data(tenant: &Tenant, order: &Order, ran: impl Fn(StepId) -> bool) -> UserData {
     let mut data = UserData::default();
     let username = tenant.names.username().as_str();
-    for (key, value) in global(tenant, order, &ran) {
-        data.set(&key, value);
-    }
-    for (key, value) in personal(tenant, order, &ran) {
-        data.set_for(username, &key, value);
+    data.merge(global(tenant, order, &ran));
+    let personal = personal(tenant, order, &ran);
+    if !personal.is_empty() {
+        data.merge_user(username, personal);
     }
     for message in messages(tenant, &ran) {
-        data.message(&message);
+        data.message(message);
     }
     if let Some(guide) = tenant.facts.showroom.peek().filter(|_| ran("showroom")) {
         let message = format!("Lab instructions: {}", guide.url);
         data.message(&message);
-        data.message_for(username, &message);
+        data.user_message(username, message);
     }
     data
 }

@@ -25,6 +25,11 @@ impl Problem {
         Self { failure: Failure::Usage, error: error.into(), hint: None }
     }
 
+    /// A failure of this machine: a file that cannot be written.
+    pub fn local(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { failure: Failure::Internal, error: error.into(), hint: None }
+    }
+
     /// Adds what the reader can do.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -63,6 +68,7 @@ usage!(
     SourceError,
     VarError,
     access::SettingsError,
+    crate::order::workloads::WorkloadError,
     tenant_kit::http::ClientError,
     tenant_workflow::plan::PlanError,
     tenant_workflow::recipe::RecipeError,

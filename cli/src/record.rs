@@ -5,18 +5,22 @@
 //! and names. Nothing requires it: with the record lost a re-run chooses anew and sets what it chose, and
 //! destroy works from the guid alone.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tenant_kit::secret::{self, Redactor};
-use tenant_workflow::step::{Failure, StepError};
+use tenant_workflow::step::{Failure, StepError, StepId};
 use tokio::sync::Mutex;
 
 use crate::{
-    cluster::{Cluster, ClusterError, NAMESPACE, Object, ObjectRef, Removal, SECRET},
+    cluster::{Cluster, NAMESPACE, Object, ObjectRef, SECRET},
     names::Names,
     order::{Vars, known},
 };
@@ -53,9 +57,41 @@ pub struct RecordFacts {
     /// Identities of things outside the cluster, by name, such as the hash of the virtual key.
     #[serde(default)]
     pub identities: BTreeMap<String, String>,
+    /// Where in its life the tenant is.
+    #[serde(default)]
+    pub state: Life,
+    /// Steps that were begun and are not known to be undone.
+    #[serde(default)]
+    pub steps: BTreeSet<String>,
     /// What the order said, as far as we understand it; no secrets and nothing about access.
     #[serde(default)]
     pub variables: Map<String, Value>,
+}
+
+/// Where in its life a tenant is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Life {
+    /// Being set up, or its set-up was killed.
+    #[default]
+    Provisioning,
+    /// Set up.
+    Ready,
+    /// Its set-up ended with a failure.
+    Unfinished,
+    /// Partly removed.
+    Destroying,
+}
+
+impl fmt::Display for Life {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Provisioning => "provisioning",
+            Self::Ready => "ready",
+            Self::Unfinished => "unfinished",
+            Self::Destroying => "destroying",
+        })
+    }
 }
 
 /// A tenant's record, read once and written through.
@@ -99,6 +135,8 @@ impl Record {
             namespaces: names.namespaces().map(|(part, name)| (part.to_string(), name.to_string())).collect(),
             created: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             identities: BTreeMap::new(),
+            state: Life::default(),
+            steps: BTreeSet::new(),
             variables: Map::new(),
         };
         let existed = found.is_some();
@@ -107,6 +145,8 @@ impl Record {
             Some(old) => RecordFacts {
                 created: old.created,
                 identities: old.identities,
+                state: old.state,
+                steps: old.steps,
                 variables: old.variables,
                 ..fresh
             },
@@ -124,7 +164,7 @@ impl Record {
 
     /// Takes down what the order says, for commands that are given the guid alone. LiteLLM's master key is the
     /// one secret of the platform among it: without it such a destroy would leave the virtual key behind.
-    /// Nothing is written until [`Record::store`].
+    /// Nothing is written until [`Record::begin`].
     pub async fn remember(&self, vars: &Vars) {
         let mut held = self.held.lock().await;
         for name in known::names().filter(|name| !known::is_secret(name) && !ACCESS.contains(name)) {
@@ -149,7 +189,7 @@ impl Record {
     }
 
     /// The secret called `name`: as given now, else as kept, else made by `make` and kept.
-    /// Nothing is written until [`Record::store`].
+    /// Nothing is written until [`Record::begin`].
     pub async fn choose(
         &self,
         name: &str,
@@ -183,14 +223,49 @@ impl Record {
         self.write(&held).await
     }
 
-    /// Writes the record as it is now; makes the system namespace when it is missing.
+    /// Notes that these steps are about to be applied, and writes the record; makes the system namespace
+    /// when it is missing.
     ///
     /// # Errors
     ///
     /// When the API server does not answer or refuses.
-    pub async fn store(&self) -> Result<(), StepError> {
-        let held = self.held.lock().await;
+    pub async fn begin(&self, steps: impl Iterator<Item = StepId>) -> Result<(), StepError> {
+        let mut held = self.held.lock().await;
+        held.facts.steps.extend(steps.map(str::to_owned));
+        held.facts.state = Life::Provisioning;
         self.write(&held).await
+    }
+
+    /// Notes how a provision ended.
+    ///
+    /// # Errors
+    ///
+    /// When the API server does not answer or refuses.
+    pub async fn settle(&self, done: bool) -> Result<(), StepError> {
+        let mut held = self.held.lock().await;
+        held.facts.state = if done { Life::Ready } else { Life::Unfinished };
+        self.write(&held).await
+    }
+
+    /// Notes that these steps are undone, and removes the record when none is left.
+    ///
+    /// # Errors
+    ///
+    /// When the API server does not answer or refuses.
+    pub async fn forget(&self, steps: impl Iterator<Item = StepId>) -> Result<(), StepError> {
+        let mut held = self.held.lock().await;
+        for step in steps {
+            held.facts.steps.remove(step);
+        }
+        match &self.cluster {
+            Some(cluster) if held.facts.steps.is_empty() => drop(cluster.remove(&self.at, &[]).await?),
+            Some(_) if self.existed => {
+                held.facts.state = Life::Destroying;
+                self.write(&held).await?;
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     async fn write(&self, held: &Held) -> Result<(), StepError> {
@@ -213,18 +288,6 @@ impl Record {
             other => drop(other?),
         }
         Ok(())
-    }
-
-    /// Removes the record; the last act of a destroy that left nothing.
-    ///
-    /// # Errors
-    ///
-    /// When the API server does not answer or refuses.
-    pub async fn remove(&self) -> Result<bool, ClusterError> {
-        match &self.cluster {
-            Some(cluster) => cluster.remove(&self.at, &[]).await.map(|removal| matches!(removal, Removal::Deleted { .. })),
-            None => Ok(false),
-        }
     }
 }
 

@@ -12,6 +12,8 @@ pub mod mcp_servers;
 pub mod namespaces;
 pub mod showroom;
 
+use futures::future::BoxFuture;
+use serde_json::Value;
 use tenant_workflow::step::{Failure, Outcome, Seen, State, StepError, StepId};
 
 use crate::cluster::{Object, ObjectRef};
@@ -29,6 +31,16 @@ pub const DEFAULT_RECIPE: [StepId; 10] = [
     "console-embed",
     "showroom",
 ];
+
+/// A step whose objects can be shown without a cluster, as far as the order decides them.
+pub trait Manifests {
+    /// The objects it would apply. Facts it needs must be filled.
+    ///
+    /// # Errors
+    ///
+    /// When a fact is missing.
+    fn manifests(&self) -> BoxFuture<'_, Result<Vec<(ObjectRef, Value)>, StepError>>;
+}
 
 /// What a comparison found, as a probe's result.
 fn seen(differences: Option<Vec<String>>, present: impl FnOnce() -> Vec<String>) -> Result<Seen, StepError> {

@@ -12,7 +12,7 @@ use tenant_kit::{
 use tenant_workflow::step::StepError;
 
 use crate::{
-    cluster::{Applied, Cluster, Kind, Object, ObjectRef, ROUTE, Removal, SCC, carries},
+    cluster::{Applied, Cluster, Kind, Object, ObjectRef, ROUTE, Removal, SCC, carries, complete},
     facts::Facts,
     names::Names,
     record::Record,
@@ -174,6 +174,11 @@ impl Tenant {
     pub fn version(&self, kind: &Kind, wanted: &[&'static str]) -> Option<&'static str> {
         let served = self.cluster.versions(kind.group);
         wanted.iter().find(|version| served.iter().any(|served| served == *version)).copied()
+    }
+
+    /// An object as it would be applied: with kind, name and our labels.
+    pub fn complete(&self, at: &ObjectRef, object: Value) -> Value {
+        complete(at, self.labelled(object))
     }
 
     fn labelled(&self, mut object: Value) -> Value {

@@ -44,6 +44,18 @@ impl Cluster {
         Ok(cluster.read_groups().await)
     }
 
+    /// A cluster nobody is connected to, for rendering: it serves `groups`, and every call fails.
+    ///
+    /// # Panics
+    ///
+    /// Never: the settings of an unreachable client are constants.
+    pub fn offline(groups: &[(&str, &str)]) -> Self {
+        let config = kube::Config::new(http::Uri::from_static("https://offline.invalid"));
+        let client = access::client(config).expect("a client without credentials needs nothing");
+        let served = groups.iter().map(|(group, version)| ((*group).to_owned(), vec![(*version).to_owned()]));
+        Self { client, meter: Arc::default(), served: Arc::new(served.collect()) }
+    }
+
     async fn read_groups(self) -> Result<Self, ClusterError> {
         let list = {
             let _waiting = self.meter.waiting();
@@ -177,8 +189,8 @@ impl Cluster {
     }
 }
 
-/// Fills in what the reference says already.
-fn complete(at: &ObjectRef, mut object: Value) -> Value {
+/// An object with kind, name and namespace of its reference.
+pub fn complete(at: &ObjectRef, mut object: Value) -> Value {
     object["apiVersion"] = json!(at.kind.api_version());
     object["kind"] = json!(at.kind.kind);
     object["metadata"]["name"] = json!(at.name);

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use futures::future::{BoxFuture, FutureExt as _, try_join};
+use futures::future::{BoxFuture, FutureExt as _, ready, try_join};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use tenant_workflow::{
@@ -19,6 +19,7 @@ use crate::{
     facts::ArgoCdProject,
     names::Names,
     order::{VarError, Vars},
+    steps::Manifests,
     tenant::{Tenant, secret_data},
 };
 
@@ -198,6 +199,12 @@ fn fresh_hash(password: &SecretString, held: Option<&str>) -> Result<Option<Stri
 fn decoded(text: &str) -> Option<String> {
     use base64::Engine as _;
     String::from_utf8(base64::engine::general_purpose::STANDARD.decode(text).ok()?).ok()
+}
+
+impl Manifests for AppProject {
+    fn manifests(&self) -> BoxFuture<'_, Result<Vec<(ObjectRef, Value)>, StepError>> {
+        ready(Ok(vec![self.project()])).boxed()
+    }
 }
 
 impl Step for AppProject {

@@ -24,6 +24,7 @@ use crate::{
     names::Component,
     record,
     services::web,
+    steps::Manifests,
     tenant::{Tenant, secret_data},
 };
 
@@ -252,6 +253,12 @@ fn deleting(object: &Object) -> String {
     let error = conditions.find(|one| one["type"].as_str().is_some_and(|kind| kind.ends_with("Error")));
     let message = error.and_then(|error| error["message"].as_str()).map(str::to_owned);
     message.unwrap_or_else(|| crate::cluster::remaining(object))
+}
+
+impl Manifests for ApplicationSets {
+    fn manifests(&self) -> BoxFuture<'_, Result<Vec<(ObjectRef, Value)>, StepError>> {
+        async move { Ok(self.secrets().await?.into_iter().chain(self.sets()).collect()) }.boxed()
+    }
 }
 
 impl Step for ApplicationSets {

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use futures::future::{BoxFuture, FutureExt as _};
+use futures::future::{BoxFuture, FutureExt as _, ready};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use tenant_workflow::{
@@ -20,6 +20,7 @@ use crate::{
     names::Component,
     order::{VarError, Vars},
     services::gitea::Login,
+    steps::Manifests,
     tenant::{Tenant, secret_data},
 };
 
@@ -197,6 +198,12 @@ fn failing(status: &Value) -> String {
         .and_then(|condition| condition["message"].as_str())
         .map(|message| format!(" (the operator says: {})", message.lines().next().unwrap_or_default()))
         .unwrap_or_default()
+}
+
+impl Manifests for GiteaInstance {
+    fn manifests(&self) -> BoxFuture<'_, Result<Vec<(ObjectRef, Value)>, StepError>> {
+        ready(Ok(vec![self.passwords(), self.resource()])).boxed()
+    }
 }
 
 impl Step for GiteaInstance {

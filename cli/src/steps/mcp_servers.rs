@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use futures::future::{BoxFuture, FutureExt as _, try_join};
+use futures::future::{BoxFuture, FutureExt as _, ready, try_join};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use tenant_workflow::{
@@ -16,6 +16,7 @@ use crate::{
     facts::Token,
     names::Component,
     services::gitea::Gitea,
+    steps::Manifests,
     tenant::{Tenant, secret_data},
 };
 
@@ -106,6 +107,13 @@ impl McpServers {
                 Ok(false)
             }
         }
+    }
+}
+
+impl Manifests for McpServers {
+    fn manifests(&self) -> BoxFuture<'_, Result<Vec<(ObjectRef, Value)>, StepError>> {
+        let token = self.tenant.facts.gitea_token.get();
+        ready(token.map(|token| self.constraints().into_iter().chain([self.credentials(&token.0)]).collect())).boxed()
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use futures::future::{BoxFuture, FutureExt as _, try_join_all};
+use futures::future::{BoxFuture, FutureExt as _, ready, try_join_all};
 use serde_json::{Map, Value, json};
 use tenant_workflow::{
     scope::Scope,
@@ -18,6 +18,7 @@ use crate::{
     },
     names::GUID_LABEL,
     order::{VarError, Vars},
+    steps::Manifests,
     tenant::Tenant,
 };
 
@@ -171,6 +172,17 @@ impl Namespaces {
             Some(_) => Ok(Owner::Ours),
             None => Ok(Owner::Adopted),
         }
+    }
+}
+
+impl Manifests for Namespaces {
+    fn manifests(&self) -> BoxFuture<'_, Result<Vec<(ObjectRef, Value)>, StepError>> {
+        let mut objects: Vec<_> = self.cluster_quota().into_iter().collect();
+        for (_, namespace) in self.tenant.names.namespaces() {
+            objects.push(self.namespace(namespace.as_str()));
+            objects.extend(self.content(namespace.as_str(), Owner::Ours));
+        }
+        ready(Ok(objects)).boxed()
     }
 }
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use futures::future::{BoxFuture, FutureExt as _};
+use futures::future::{BoxFuture, FutureExt as _, ready};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tenant_workflow::{
@@ -25,8 +25,9 @@ use crate::{
     names::Component,
     order::{VarError, Vars},
     outputs::{self, Order},
+    steps::Manifests,
     tenant::Tenant,
-    user_data,
+    user_data::pyyaml,
 };
 
 const PREFIX: &str = "ocp4_workload_showroom_";
@@ -125,7 +126,7 @@ impl Showroom {
     fn objects(&self) -> Result<Vec<(ObjectRef, Value)>, StepError> {
         let names = &self.tenant.names;
         let data = outputs::guide_data(&self.tenant, &self.order);
-        let text = user_data::to_yaml(&Value::Object(data));
+        let text = pyyaml::dump(&data);
         let Settings { name, repository, revision, playbook, images, terminal } = &self.settings;
         let values = json!({
             "name": name,
@@ -227,6 +228,12 @@ fn judge_route(at: &ObjectRef, found: Option<&Object>) -> Verdict<()> {
             )
         }
         None => Verdict::NotYet("no router has admitted it yet".to_owned()),
+    }
+}
+
+impl Manifests for Showroom {
+    fn manifests(&self) -> BoxFuture<'_, Result<Vec<(ObjectRef, Value)>, StepError>> {
+        ready(self.objects()).boxed()
     }
 }
 

@@ -356,7 +356,7 @@ fn resolved(text: &str) -> Option<Value> {
                 .unwrap_or(Value::String(decimal)),
         ),
         Plain::Float(number) => Number::from_f64(number).map(Value::Number),
-        Plain::Timestamp | Plain::Merge | Plain::Default | Plain::Text => None,
+        Plain::Timestamp | Plain::Merge | Plain::Default | Plain::Hollow | Plain::Text => None,
     }
 }
 

@@ -20,6 +20,9 @@ pub enum Plain {
     Merge,
     /// `=`, the default-value key.
     Default,
+    /// Taken for a number, but without a value (`0b_`): PyYAML writes such text in quotes and cannot read it
+    /// without.
+    Hollow,
     /// None of these.
     Text,
 }
@@ -43,50 +46,62 @@ fn number(text: &str) -> Option<Plain> {
         _ => (false, text),
     };
     match integer(digits) {
-        Some(Some(decimal)) if negative && decimal != "0" => Some(Plain::Int(format!("-{decimal}"))),
-        Some(Some(decimal)) => Some(Plain::Int(decimal)),
-        // written like an integer, but without a digit in it: PyYAML would crash on it
-        Some(None) => Some(Plain::Text),
-        None => float(text, digits).map(|number| Plain::Float(if negative { -number } else { number })),
+        Integer::Digits(decimal) if negative && decimal != "0" => Some(Plain::Int(format!("-{decimal}"))),
+        Integer::Digits(decimal) => Some(Plain::Int(decimal)),
+        Integer::Hollow => Some(Plain::Hollow),
+        Integer::No => {
+            float(text, digits).map(|number| Plain::Float(if negative { -number } else { number }))
+        }
     }
 }
 
-/// The decimal digits of an unsigned integer; `Some(None)` for a spelling without digits, such as `0b_`.
-fn integer(digits: &str) -> Option<Option<String>> {
-    let of = |text: &str, base: u32| -> Option<Option<String>> {
-        let fits = !text.is_empty() && text.chars().all(|c| c == '_' || c.is_digit(base));
-        fits.then(|| decimal(text.chars().filter_map(|c| c.to_digit(base)), base))
-    };
+/// What an unsigned scalar is as an integer.
+enum Integer {
+    /// These decimal digits.
+    Digits(String),
+    /// Written like one, but without a digit, or of astronomic size.
+    Hollow,
+    /// None.
+    No,
+}
+
+impl Integer {
+    /// Digits of `base`, with `_` between them.
+    fn of(text: &str, base: u32) -> Self {
+        if text.is_empty() || !text.chars().all(|c| c == '_' || c.is_digit(base)) {
+            return Self::No;
+        }
+        decimal(text.chars().filter_map(|c| c.to_digit(base)), base).map_or(Self::Hollow, Self::Digits)
+    }
+}
+
+fn integer(digits: &str) -> Integer {
     if let Some(text) = digits.strip_prefix("0b") {
-        return of(text, 2);
+        return Integer::of(text, 2);
     }
     if let Some(text) = digits.strip_prefix("0x") {
-        return of(text, 16);
+        return Integer::of(text, 16);
     }
-    if digits == "0" {
-        return Some(Some("0".to_owned()));
-    }
-    if digits.starts_with('0') {
-        return of(digits, 8);
+    if digits.starts_with('0') && digits != "0" {
+        return Integer::of(digits, 8);
     }
     if !digits.starts_with(|c: char| c.is_ascii_digit()) {
-        return None;
+        return Integer::No;
     }
     match digits.split_once(':') {
-        None => of(digits, 10),
-        Some((head, rest)) if is_digits(head) => {
-            let parts: Vec<&str> = rest.split(':').collect();
-            let head = decimal(head.chars().filter_map(|c| c.to_digit(10)), 10)?;
-            if !parts.iter().all(|part| is_sixtieth(part)) {
-                return None;
-            }
-            let sum = parts.iter().try_fold(head.parse::<u128>().ok()?, |sum, part| {
-                sum.checked_mul(60)?.checked_add(part.parse::<u128>().ok()?)
-            })?;
-            Some(Some(sum.to_string()))
+        None => Integer::of(digits, 10),
+        Some((head, rest)) if is_digits(head) && rest.split(':').all(is_sixtieth) => {
+            sexagesimal(head, rest).map_or(Integer::Hollow, |sum| Integer::Digits(sum.to_string()))
         }
-        Some(_) => None,
+        Some(_) => Integer::No,
     }
+}
+
+/// An integer to the base of 60, such as `190:20:30`, unless it is of astronomic size.
+fn sexagesimal(head: &str, rest: &str) -> Option<u128> {
+    rest.split(':').try_fold(head.replace('_', "").parse::<u128>().ok()?, |sum, part| {
+        sum.checked_mul(60)?.checked_add(part.parse().ok()?)
+    })
 }
 
 /// Decimal text of a number given digit by digit, of any size.
@@ -230,7 +245,7 @@ mod tests {
             ("0x1F", int("31")),
             ("0b101", int("5")),
             ("0b", Plain::Text),
-            ("0b_", Plain::Text),
+            ("0b_", Plain::Hollow),
             ("1_000", int("1000")),
             ("+12", int("12")),
             ("-12", int("-12")),

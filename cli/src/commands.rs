@@ -1,0 +1,94 @@
+//! The commands: one function each, from resolved arguments to an exit code.
+
+mod destroy;
+mod list;
+mod look;
+mod provision;
+mod render;
+mod results;
+
+pub use destroy::destroy;
+pub use list::list;
+pub use look::{plan, status};
+pub use provision::provision;
+pub use render::render;
+
+use std::sync::Arc;
+
+use tenant_workflow::{
+    plan::{Plan, Selection},
+    step::{Failure, StepId},
+    walk::Run,
+};
+
+use crate::{
+    args::{OrderArgs, RunArgs},
+    cluster::{APPLICATION_SET, Cluster, GITEA, Kind},
+    opening::{Read, Workplace},
+    order::{
+        Vars,
+        workloads::{self, Direction},
+    },
+    problem::Problem,
+    recipe::{self, Ingredients},
+};
+
+/// The steps a run is limited to: `--only` and `--skip`, else what the order's workloads stand for.
+fn selection(
+    workplace: &Workplace,
+    vars: &Vars,
+    order: &OrderArgs,
+    run: &RunArgs,
+    direction: Direction,
+) -> Result<Selection, Problem> {
+    let mut only = run.only.clone();
+    if only.is_empty() {
+        let chosen = workloads::selection(vars, direction, order.ignore_unknown_workloads)?;
+        if let Some(chosen) = chosen {
+            for role in &chosen.unknown {
+                workplace.printer.warning(&format!("role `{role}` in the order's workloads is not ours: left out"));
+            }
+            only = chosen.steps.iter().map(|step| (*step).to_owned()).collect();
+        }
+    }
+    Ok(Selection { only, skip: run.skip.clone() })
+}
+
+/// The plan of a tenant's recipe.
+fn plan_of(read: &Read, from: &Ingredients, selection: &Selection) -> Result<Plan, Problem> {
+    Ok(Plan::new(recipe::steps(&read.recipe, from)?, selection)?)
+}
+
+/// How this command walks.
+fn run_of(workplace: &Workplace, guid: &str, args: &RunArgs) -> Run {
+    Run {
+        guid: Some(Arc::from(guid)),
+        cancel: workplace.cancel.clone(),
+        timeout: Some(args.timeout),
+        serial: args.serial,
+        ..Run::new(workplace.printer.sink(&[guid]))
+    }
+}
+
+/// What each step cannot do without.
+const REQUIRED: [(StepId, Kind, &str); 2] = [
+    ("gitea-instance", GITEA, "install the Gitea operator of rhpds"),
+    ("application-sets", APPLICATION_SET, "install Argo CD (OpenShift GitOps)"),
+];
+
+/// Checks that the cluster serves what the selected steps need, before any of them touches anything.
+fn check_served(cluster: &Cluster, plan: &Plan) -> Result<(), Problem> {
+    for (step, kind, remedy) in REQUIRED {
+        let wanted = plan.steps().any(|(one, selected)| selected && one.id() == step && one.skipped().is_none());
+        if wanted && !cluster.serves(&kind) {
+            let what = format!("step `{step}` needs {} ({}), which this cluster does not serve", kind.kind, kind.api_version());
+            return Err(Problem::usage(what).hint(format!("{remedy}, or leave the step out: --skip {step}")));
+        }
+    }
+    Ok(())
+}
+
+/// Class of a run's failure, as an exit code.
+fn exit(failure: Option<Failure>) -> crate::exit::ExitCode {
+    failure.map_or(crate::exit::ExitCode::Done, crate::exit::ExitCode::from)
+}

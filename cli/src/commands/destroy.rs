@@ -1,0 +1,115 @@
+//! `tenant destroy`.
+
+use std::sync::Arc;
+
+use tenant_workflow::{
+    plan::{Plan, Selection},
+    step::{Failure, Step},
+};
+
+use crate::{
+    args::DestroyArgs,
+    cluster::Cluster,
+    exit::ExitCode,
+    facts::Facts,
+    names::Findings,
+    opening::{Purpose, Reached, Read, Workplace},
+    order::workloads::Direction,
+    problem::Problem,
+    record::Record,
+    services::litellm::LiteLlm,
+    settings::Settings,
+    steps::litellm_key::{LiteLlmKey, Parts},
+    user_data::UserData,
+};
+
+/// Removes a tenant, whatever state it is in.
+///
+/// # Errors
+///
+/// Whatever keeps the run from starting; what is left behind is told by its events and the exit code.
+pub async fn destroy(workplace: &Workplace, args: &DestroyArgs) -> Result<ExitCode, Problem> {
+    let read = workplace.read(&args.order, args.run.recipe.as_ref())?;
+    let results = super::results::Results::prepare(workplace, &args.results, &read.vars, "destroy")?;
+    let code = match workplace.reach(&args.cluster, &read.vars).await? {
+        (_, Reached::Cluster(cluster)) => destroy_on(workplace, args, &read, cluster).await?,
+        (access, Reached::Gone(error)) => {
+            let lost = if error.is_unauthorized() { "knows our token no more" } else { "does not exist any more" };
+            workplace.printer.warning(&format!(
+                "{} {lost}: nothing is removed there; what is left goes with the cluster",
+                access.describe()
+            ));
+            destroy_without(workplace, args, &read).await?
+        }
+    };
+    results.write(&UserData::default())?;
+    workplace.account();
+    Ok(code)
+}
+
+async fn destroy_on(
+    workplace: &Workplace,
+    args: &DestroyArgs,
+    read: &Read,
+    cluster: Cluster,
+) -> Result<ExitCode, Problem> {
+    let opened = workplace.open(read, cluster, &args.cluster, Purpose::Destroy).await?;
+    let selection = super::selection(workplace, &opened.vars, &args.order, &args.run, Direction::Destroy)?;
+    let plan = super::plan_of(read, &opened.ingredients, &selection)?;
+    let report = super::run_of(workplace, &read.guid, &args.run).destroy(&plan).await;
+    let mut failure = report.worst_failure();
+    let gone = report.steps.iter().filter(|step| step.ending.failure().is_none()).map(|step| step.step);
+    opened.tenant.record.forget(gone).await?;
+    // a step that failed left its objects behind, whatever its own reason; only a stop from outside is told apart
+    if let Some(Failure::TimedOut | Failure::Service | Failure::Internal) = failure
+        && !only_service(&report)
+    {
+        failure = Some(Failure::Leftover);
+    }
+    Ok(super::exit(failure))
+}
+
+/// Whether all that failed is outside of the cluster (the virtual key).
+fn only_service(report: &tenant_workflow::report::Report) -> bool {
+    report.steps.iter().filter(|step| step.ending.failure().is_some()).all(|step| step.step == "litellm-key")
+}
+
+/// What can be removed when the cluster is gone: the virtual key. (agnosticd-compat.md 8 #15: upstream leaks
+/// it here.)
+async fn destroy_without(
+    workplace: &Workplace,
+    args: &DestroyArgs,
+    read: &Read,
+) -> Result<ExitCode, Problem> {
+    let settings = Settings::read(&read.vars, &read.guid, &read.recipe, &Findings::default())?;
+    let Some((url, key)) = settings.litellm_key.proxy() else {
+        workplace.printer.warning("the order does not say where LiteLLM is: a virtual key, if any, lives on until it expires");
+        return Ok(ExitCode::Done);
+    };
+    let web = workplace.web(&args.cluster, &settings, "")?;
+    let litellm = LiteLlm::new(web.litellm(url), key.clone());
+    let record = Record::open(None, None, &settings.names, Arc::clone(&workplace.redactor))?;
+    let parts = Arc::new(Remains { record, facts: Facts::default() });
+    let (guid, alias) = (settings.names.guid().as_str(), settings.names.key_alias());
+    let step = LiteLlmKey::new(parts, Some(litellm), settings.litellm_key.clone(), guid, alias);
+    let steps: Vec<Arc<dyn Step>> = vec![Arc::new(step)];
+    let plan = Plan::new(steps, &Selection::default())?;
+    let report = super::run_of(workplace, &read.guid, &args.run).destroy(&plan).await;
+    Ok(super::exit(report.worst_failure()))
+}
+
+/// What is left of a tenant whose cluster is gone.
+struct Remains {
+    record: Record,
+    facts: Facts,
+}
+
+impl Parts for Remains {
+    fn record(&self) -> &Record {
+        &self.record
+    }
+
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+}

@@ -1,0 +1,46 @@
+//! `tenant provision`.
+
+use crate::{
+    args::ProvisionArgs,
+    exit::ExitCode,
+    opening::{Purpose, Workplace},
+    order::workloads::Direction,
+    outputs,
+    problem::Problem,
+};
+
+/// Sets a tenant up, or resumes or repairs one.
+///
+/// # Errors
+///
+/// Whatever keeps the run from starting; what fails on the way is told by its events and the exit code.
+pub async fn provision(workplace: &Workplace, args: &ProvisionArgs) -> Result<ExitCode, Problem> {
+    let read = workplace.read(&args.order, args.run.recipe.as_ref())?;
+    let cluster = workplace.connect(&args.cluster, &read.vars).await?;
+    let opened = workplace.open(&read, cluster, &args.cluster, Purpose::Provision).await?;
+    let selection = super::selection(workplace, &opened.vars, &args.order, &args.run, Direction::Provision)?;
+    let plan = super::plan_of(&read, &opened.ingredients, &selection)?;
+    let tenant = &opened.tenant;
+    super::check_served(&tenant.cluster, &plan)?;
+    let key = &opened.ingredients.settings.litellm_key;
+    if let Some(missing) = key.missing()
+        && plan.steps().any(|(step, selected)| selected && step.id() == "litellm-key")
+    {
+        return Err(Problem::usage(format!("`{missing}` is not set, and step `litellm-key` needs it"))
+            .hint("set it in the order, or leave the step and what needs it out with --skip"));
+    }
+    let results = super::results::Results::prepare(workplace, &args.results, &opened.vars, "provision")?;
+    // every identity and password is on record before anything is created with it
+    let selected = plan.steps().filter(|(_, selected)| *selected).map(|(step, _)| step.id());
+    tenant.record.begin(selected).await?;
+    let report = super::run_of(workplace, &read.guid, &args.run).provision(&plan).await;
+    let ran = |step| report.ending(step).is_some_and(super::results::done);
+    let data = outputs::user_data(tenant, &opened.ingredients.order, ran);
+    tenant.record.settle(report.worst_failure().is_none()).await?;
+    results.write(&data)?;
+    if report.worst_failure().is_none() {
+        super::results::show(workplace, &read.guid, &data);
+    }
+    workplace.account();
+    Ok(super::exit(report.worst_failure()))
+}
