@@ -17,3 +17,6 @@ pub mod workloads;
 
 pub use source::{Argument, SourceError};
 pub use vars::{VarError, Vars};
+
+#[cfg(test)]
+mod tests;

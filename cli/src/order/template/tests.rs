@@ -80,7 +80,10 @@ fn templates_render_as_in_ansible() {
         ("{{ 'a' if count == 3 else 'b' }}", json!("a")),
         ("{% if yes %}on{% else %}off{% endif %}", json!("on")),
         ("{% for m in models %}{{ m }};{% endfor %}", json!("a;test01-b;")),
-        ("{% for a in models %}{% for b in models %}{{ b }}{% endfor %}{% endfor %}", json!("atest01-batest01-b")),
+        (
+            "{% for a in models %}{% for b in models %}{{ b }}{% endfor %}{% endfor %}",
+            json!("atest01-batest01-b"),
+        ),
         ("{{ lookup('env', 'GUID') }}{{ lookup('env', 'NONE') }}", json!("env1")),
         ("{{ lookup('vars', 'guid') }}", json!("test01")),
         ("{{ vars['guid'] }}", json!("test01")),
