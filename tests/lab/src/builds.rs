@@ -17,7 +17,7 @@ use cache::{Cache, Key};
 use golang::{GoBuild, Toolchain};
 use progress::Progress;
 
-use crate::directories::Directories;
+use crate::{directories::Directories, files::copy_folder};
 
 const CONTROL_PLANE: [(&str, &str); 4] = [
     ("go.mod", include_str!("../go/controlplane/go.mod")),
@@ -127,21 +127,6 @@ fn pinned(go_mod: &str, path: &str) -> Result<String, BuildError> {
         })
         .map(|version| format!("{path}@{version}"))
         .ok_or_else(|| BuildError::NotPinned { module: path.to_owned() })
-}
-
-/// Copies a folder and everything in it; the copies are writable, as a module cache's files are not.
-pub(crate) fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_folder(&entry.path(), &target)?;
-        } else {
-            io::copy(&mut fs::File::open(entry.path())?, &mut fs::File::create(target)?)?;
-        }
-    }
-    Ok(())
 }
 
 /// Why something could not be built.

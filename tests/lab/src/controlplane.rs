@@ -6,10 +6,8 @@
 
 use std::{
     ffi::OsString,
-    fs,
-    io::{self, Write},
+    io,
     net::SocketAddr,
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -20,6 +18,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use serde_json::{Value, json};
 
 use crate::{
+    files::{private, tail},
     pki::Pki,
     polling, ports,
     processes::{Processes, Program},
@@ -119,19 +118,6 @@ impl Programs<'_> {
     fn unready(&self, name: &'static str, problem: &'static str) -> ControlPlaneError {
         ControlPlaneError::Unready { name, problem, log: tail(&self.processes.log(name)) }
     }
-}
-
-/// The last lines of a log, for an error.
-pub(crate) fn tail(log: &Path) -> String {
-    let text = fs::read_to_string(log).unwrap_or_default();
-    let lines: Vec<_> = text.lines().collect();
-    lines[lines.len().saturating_sub(15)..].join("\n")
-}
-
-/// Writes a file only its owner can read.
-pub(crate) fn private(path: &Path, content: impl AsRef<[u8]>) -> io::Result<()> {
-    let mut file = fs::File::options().create(true).write(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(content.as_ref())
 }
 
 fn kubeconfig(url: &str, pki: &Pki) -> Value {

@@ -16,8 +16,8 @@ use config::Settings;
 use template::Template;
 
 use crate::{
-    builds::{Parts, copy_folder},
-    controlplane::tail,
+    builds::Parts,
+    files::{copy_folder, tail},
     platform::{Credentials, parking::Guarded},
     polling, ports,
     processes::{Processes, Program},

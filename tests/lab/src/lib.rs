@@ -2,20 +2,26 @@
 //! image registry, and stand-ins for what cannot run there.
 
 pub mod builds;
+pub mod control;
 pub mod controlplane;
+pub mod daemon;
 pub mod directories;
 pub mod faults;
+pub mod files;
 pub mod gitea;
 pub mod installation;
+pub mod lab;
 pub mod objects;
 pub mod pki;
 pub mod platform;
 mod polling;
 mod ports;
 pub mod processes;
+pub mod residence;
+pub mod snapshot;
+pub mod standins;
 pub mod state;
 pub mod supervisor;
-pub mod standins;
 
 /// 128 random bits as hexadecimal text: passwords, tokens and keys of one lab.
 pub(crate) fn random_text() -> String {

@@ -147,8 +147,7 @@ pub fn clean(directory: &Path) -> Vec<String> {
     let Ok(entries) = fs::read_dir(directory.join("processes")) else { return Vec::new() };
     let mut ended = Vec::new();
     for path in entries.flatten().map(|entry| entry.path()) {
-        let record = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Record>(&bytes).ok());
-        if record.is_some_and(|record| record.end()) {
+        if Record::read(&path).is_ok_and(|record| record.kill()) {
             ended.extend(path.file_stem().map(|name| name.to_string_lossy().into_owned()));
         }
         let _ = fs::remove_file(&path);
@@ -189,8 +188,8 @@ impl Record {
         self.alive() && self.number().is_some_and(|pid| kill_process(pid, Signal::TERM).is_ok())
     }
 
-    /// Kills the process and its group; false if it does not run any more.
-    fn end(&self) -> bool {
+    /// Kills the process and its group, if it leads one; false if it does not run any more.
+    pub fn kill(&self) -> bool {
         self.alive()
             && self.number().is_some_and(|pid| {
                 let group = kill_process_group(pid, Signal::KILL).is_ok();
@@ -202,7 +201,19 @@ impl Record {
         i32::try_from(self.pid).ok().and_then(Pid::from_raw)
     }
 
-    fn write(&self, path: &Path) -> io::Result<()> {
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// When it cannot be read or is torn.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        Ok(serde_json::from_slice(&fs::read(path)?)?)
+    }
+
+    /// Puts a record in place at once.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, path: &Path) -> io::Result<()> {
         let partial = path.with_extension("partial");
         fs::write(&partial, serde_json::to_vec(self)?)?;
         fs::rename(partial, path)

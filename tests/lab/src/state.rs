@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{controlplane::private, objects, processes::Record};
+use crate::{files::private, objects, processes::Record};
 
 /// Written once, when everything runs; readable by its owner only, because it holds credentials.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{GiteaProgram, forge};
-use crate::{controlplane::private, random_text};
+use crate::{files::private, random_text};
 
 /// Bump when what is written here changes the prepared data.
 pub(super) const REVISION: &str = "1";

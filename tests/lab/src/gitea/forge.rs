@@ -18,7 +18,8 @@ use super::{
     template::{self, Template},
 };
 use crate::{
-    builds::{BuildError, Parts, copy_folder, progress::Progress},
+    builds::{BuildError, Parts, progress::Progress},
+    files::copy_folder,
     processes::Processes,
 };
 

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     builds::{BuildError, Parts, progress::Progress},
-    controlplane::private,
+    files::private,
     platform::Credentials,
 };
 

@@ -1,0 +1,99 @@
+//! The command line, and nothing else.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use tenant_lab::faults::{Behaviour, StandIn};
+
+/// A real control plane and real Gitea instances on this machine, and stand-ins for what cannot run
+/// here. Needs Go, a C compiler and git; no root, no Docker, no image registry.
+#[derive(Debug, Parser)]
+#[command(name = "lab", bin_name = "cargo lab", arg_required_else_help = true)]
+#[command(after_help = "\
+Examples:
+  cargo lab demo                      provision a tenant in a fresh lab and show it
+  cargo lab up                        start the lab (the first time builds it: about ten minutes)
+  eval \"$(cargo lab env)\"             point this shell at it
+  cargo lab env --vars > lab.yml      the platform's share of an order, for `tenant … -e @lab.yml`
+  cargo lab misbehave argocd absent --only x1
+  cargo lab down")]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start the lab and wait until it is ready. Says what runs; nothing happens if it runs already.
+    Up(UpArguments),
+    /// Stop everything the lab started and remove its data. Builds stay cached.
+    Down(Name),
+    /// Show what runs: what is real, what stands in, where, and how it is.
+    Status(Name),
+    /// Print `export` lines for a shell, or the platform's share of an order.
+    Env(EnvArguments),
+    /// Print a component's log; without a component, name those that have one.
+    Logs(LogsArguments),
+    /// Tell a stand-in to be slow, absent, failing or wrong; without arguments, show the table.
+    Misbehave(MisbehaveArguments),
+    /// Print everything the lab holds as JSON, for comparing before and after.
+    Snapshot(Name),
+    /// From nothing to a tenant: build, start, provision, and show the tenant's data.
+    Demo(UpArguments),
+    /// Run a lab in the foreground; `up` does this in the background.
+    #[command(hide = true)]
+    Serve(UpArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Name {
+    /// Which lab; several run side by side.
+    #[arg(long, default_value = "default", value_name = "NAME")]
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpArguments {
+    #[command(flatten)]
+    pub(crate) lab: Name,
+    /// A cluster without any OpenShift API: no Routes, no SCCs.
+    #[arg(long)]
+    pub(crate) plain: bool,
+    /// Use the existing cluster of this kubeconfig, and install only what it lacks.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EnvArguments {
+    #[command(flatten)]
+    pub(crate) lab: Name,
+    /// A YAML variables file instead of `export` lines.
+    #[arg(long)]
+    pub(crate) vars: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArguments {
+    #[command(flatten)]
+    pub(crate) lab: Name,
+    /// Whose log: `lab` (supervisor and stand-ins), `kube-apiserver`, `forge`, …
+    pub(crate) component: Option<String>,
+    /// Go on as it grows, until interrupted.
+    #[arg(short, long, requires = "component")]
+    pub(crate) follow: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MisbehaveArguments {
+    #[command(flatten)]
+    pub(crate) lab: Name,
+    /// argocd, gitea-operator, gitea, routes, mcp-operators, workloads, litellm, keycloak, router.
+    #[arg(requires = "behaviour")]
+    pub(crate) stand_in: Option<StandIn>,
+    /// normal, absent, wrong, slow:2s, failing:503.
+    pub(crate) behaviour: Option<Behaviour>,
+    /// Only towards what contains this text: a guid, a user name, a namespace.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) only: Option<String>,
+}

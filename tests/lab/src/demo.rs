@@ -1,0 +1,105 @@
+//! `cargo lab demo`: from nothing to a tenant. The programs of this checkout are built while the lab's
+//! parts are; the tenant's data is printed as `tenant provision` prints it.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use anyhow::{Context as _, bail};
+use serde::Deserialize;
+use tenant_lab::{
+    builds::progress::Progress, directories::Directories, files::private, state::State, supervisor::Prepared,
+};
+use tokio::process::Command;
+
+use crate::{args::UpArguments, commands};
+
+/// The demo's order.
+const GUID: &str = "demo";
+/// An order as a catalog sends it, in this checkout.
+const ORDER: &str = "tests/data/order.yml";
+
+pub(crate) async fn run(directories: &Directories, arguments: UpArguments) -> anyhow::Result<()> {
+    // The compilers share the machine: linking one program leaves cores for the others.
+    let (tenant, prepared) = tokio::join!(build_tenant(), Prepared::ensure(directories, Progress::stderr()));
+    prepared?;
+    let tenant = tenant?;
+    let state = commands::start(directories, arguments).await?;
+
+    let vars = vars_file(&state)?;
+    let arguments = ["--guid", GUID, "-e", &format!("@{ORDER}"), "-e", &format!("@{}", vars.display())];
+    commands::say(&format!("\ntenant provision {}\n\n", arguments.join(" ")));
+    let status = Command::new(&tenant)
+        .arg("provision")
+        .args(arguments)
+        .args(["--output-dir".as_ref(), output_folder(&state)?.as_os_str()])
+        .current_dir(checkout())
+        .envs(state.env())
+        .stdin(Stdio::null())
+        .status()
+        .await
+        .context("run tenant")?;
+    let name = if state.name == "default" { String::new() } else { format!(" --name {}", state.name) };
+    if !status.success() {
+        bail!("tenant provision ended with {status}; the lab is still up: `cargo lab status{name}`");
+    }
+    commands::say(&format!(
+        "\nto destroy it again:\n  eval \"$(cargo lab env{name})\"\n  {} destroy {}\nand the lab: cargo lab down{name}\n",
+        tenant.display(),
+        arguments.join(" "),
+    ));
+    Ok(())
+}
+
+fn checkout() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The platform's share of the order, readable by its owner only.
+fn vars_file(state: &State) -> anyhow::Result<PathBuf> {
+    let path = folder(state).join("vars.yml");
+    private(&path, commands::vars(state)).context("write the platform's variables")?;
+    Ok(path)
+}
+
+fn output_folder(state: &State) -> anyhow::Result<PathBuf> {
+    let path = folder(state).join("demo");
+    std::fs::create_dir_all(&path).context("make the folder for user data")?;
+    Ok(path)
+}
+
+fn folder(state: &State) -> &Path {
+    state.router_ca.parent().unwrap_or(Path::new("."))
+}
+
+/// Builds `tenant` and returns the executable.
+async fn build_tenant() -> anyhow::Result<PathBuf> {
+    #[derive(Deserialize)]
+    struct Message {
+        executable: Option<PathBuf>,
+    }
+    let output = Command::new(cargo())
+        .args(["build", "--quiet", "--package", "tenant-cli", "--bin", "tenant"])
+        .arg("--message-format=json-render-diagnostics")
+        .current_dir(checkout())
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .await
+        .context("run cargo")?;
+    if !output.status.success() {
+        bail!("tenant cannot be built, see above");
+    }
+    let executables = output
+        .stdout
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice::<Message>(line).ok()?.executable);
+    executables.last().context("cargo names no executable")
+}
+
+/// The cargo that runs this program, if one does.
+#[expect(clippy::disallowed_methods, reason = "cargo's own way of saying where it is")]
+fn cargo() -> String {
+    std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
+}

@@ -1,0 +1,226 @@
+//! One running lab: everything started, in the order that is fastest, and stopped together.
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::Context as _;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    builds::{self, Parts, crds, progress::Progress},
+    controlplane::ControlPlane,
+    directories::Directories,
+    faults::Faults,
+    files::private,
+    gitea::{self, GiteaFactory, GiteaInstance, GiteaProgram, template::Template},
+    installation, objects,
+    pki::Pki,
+    platform::{Backends, Platform},
+    processes::{Processes, Record},
+    snapshot::Snapshot,
+    standins::{self, StandIns},
+    state::State,
+};
+
+/// Everything that is built and prepared before a lab can start.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    parts: Parts,
+    gitea: Template,
+    forge: Template,
+}
+
+impl Prepared {
+    /// Builds and prepares what is missing; a few milliseconds when nothing is.
+    ///
+    /// # Errors
+    /// When a tool is missing or a build fails.
+    pub async fn ensure(directories: &Directories, progress: Progress) -> Result<Self, builds::BuildError> {
+        let parts = builds::ensure(directories, progress).await?;
+        let gitea = gitea::template::ensure(&parts, progress).await?;
+        let forge = gitea::forge::ensure(&parts, &gitea, progress).await?;
+        Ok(Self { parts, gitea, forge })
+    }
+}
+
+/// What kind of lab to start.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The lab's name: lower-case letters, digits and dashes; part of its domain.
+    pub name: String,
+    /// A cluster without OpenShift's APIs.
+    pub plain: bool,
+    /// An existing cluster's kubeconfig: no control plane is started.
+    pub kubeconfig: Option<PathBuf>,
+}
+
+/// A running lab.
+pub struct Supervisor {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// The ingress domain.
+    pub domain: String,
+    /// The authority of the router's certificate, PEM.
+    pub router_ca: PathBuf,
+    /// All Gitea instances.
+    pub gitea: GiteaFactory,
+    /// The one that plays GitHub.
+    pub forge: GiteaInstance,
+    /// The stand-ins.
+    pub stand_ins: StandIns,
+    /// How the stand-ins behave.
+    pub faults: Arc<Faults>,
+    /// The child processes.
+    pub processes: Arc<Processes>,
+    shutdown: CancellationToken,
+}
+
+/// The cluster a lab works with.
+pub struct Cluster {
+    /// The API server's address.
+    pub url: String,
+    /// A kubeconfig for it.
+    pub kubeconfig: PathBuf,
+    /// Its authority, PEM, if the kubeconfig names one.
+    pub ca: Option<PathBuf>,
+    /// The deployer's bearer token.
+    pub token: String,
+    /// An administrator's client.
+    pub client: kube::Client,
+    /// Whether it has OpenShift's APIs.
+    pub openshift: bool,
+}
+
+impl Supervisor {
+    /// Starts a lab in `directory`; returns when everything is ready.
+    ///
+    /// # Errors
+    /// When a part does not come up. What was started by then is stopped.
+    pub async fn start(prepared: &Prepared, directory: &Path, options: &Options) -> anyhow::Result<Self> {
+        let processes = Processes::new(directory).context("make the lab's folders")?;
+        let shutdown = CancellationToken::new();
+        let started = Self::start_with(prepared, directory, options, &processes, &shutdown).await;
+        if started.is_err() {
+            shutdown.cancel();
+            processes.stop_all();
+        }
+        started
+    }
+
+    async fn start_with(
+        prepared: &Prepared,
+        directory: &Path,
+        options: &Options,
+        processes: &Arc<Processes>,
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let domain = format!("apps.{}.lab.test", options.name);
+        let pki = Arc::new(Pki::new(&domain).context("make the lab's certificates")?);
+        let router_ca = directory.join("router-ca.crt");
+        private(&router_ca, &pki.ca).context("write the lab's certificates")?;
+
+        let program = GiteaProgram::from(&prepared.parts);
+        let data = directory.join("gitea");
+        let gitea = GiteaFactory::new(program, Arc::clone(processes), data, prepared.gitea.clone())?;
+        let cluster = start_cluster(prepared, directory, options, &domain, &pki, processes);
+        let forge = async { gitea.start_forge(&prepared.forge).await.map_err(anyhow::Error::from) };
+        let (cluster, forge) = tokio::try_join!(cluster, forge)?;
+
+        let faults = Arc::new(Faults::default());
+        let stand_ins = standins::start(Platform {
+            client: cluster.client.clone(),
+            domain: domain.clone(),
+            openshift: cluster.openshift,
+            directory: directory.join("stand-ins"),
+            pki,
+            gitea: gitea.clone(),
+            forge: forge.clone(),
+            faults: Arc::clone(&faults),
+            backends: Arc::new(Backends::default()),
+            shutdown: shutdown.clone(),
+        })
+        .await
+        .context("start the stand-ins")?;
+        let (processes, shutdown) = (Arc::clone(processes), shutdown.clone());
+        Ok(Self { cluster, domain, router_ca, gitea, forge, stand_ins, faults, processes, shutdown })
+    }
+
+    /// Everything the lab holds.
+    ///
+    /// # Errors
+    /// When the API server or a Gitea does not answer.
+    pub async fn snapshot(&self) -> anyhow::Result<Snapshot> {
+        let inventory = self.stand_ins.inventory().await?;
+        Snapshot::take(&self.cluster.client, inventory).await.context("list everything in the cluster")
+    }
+
+    /// What others need to know of this lab.
+    ///
+    /// # Errors
+    /// When this process cannot be identified.
+    pub fn state(&self, name: &str, control: SocketAddr, control_token: String) -> io::Result<State> {
+        Ok(State {
+            name: name.to_owned(),
+            supervisor: Record::of(std::process::id())?,
+            domain: self.domain.clone(),
+            openshift: self.cluster.openshift,
+            api_url: self.cluster.url.clone(),
+            kubeconfig: self.cluster.kubeconfig.clone(),
+            api_ca: self.cluster.ca.clone(),
+            token: self.cluster.token.clone(),
+            router: Some(self.stand_ins.router),
+            router_ca: self.router_ca.clone(),
+            forge_url: self.forge.url(),
+            litellm_url: self.stand_ins.litellm.url.clone(),
+            litellm_master_key: self.stand_ins.litellm.master_key.clone(),
+            control,
+            control_token,
+        })
+    }
+
+    /// Ends everything the lab started. Blocks for some ten milliseconds.
+    pub fn stop(&self) {
+        self.shutdown.cancel();
+        self.processes.stop_all();
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+async fn start_cluster(
+    prepared: &Prepared,
+    directory: &Path,
+    options: &Options,
+    domain: &str,
+    pki: &Pki,
+    processes: &Arc<Processes>,
+) -> anyhow::Result<Cluster> {
+    let openshift = !options.plain;
+    let manifests = crds::load(&prepared.parts.crds, openshift)?;
+    let plane = ControlPlane::start(&prepared.parts.control_plane, directory, pki, processes).await?;
+    let client = plane.client;
+    let ((), _) = tokio::try_join!(
+        installation::apply(&client, objects::namespaces(openshift)),
+        installation::define(&client, manifests),
+    )?;
+    installation::apply(&client, objects::settings(domain, openshift, &pki.ca)).await?;
+    let token = installation::token(&client).await?;
+    let (url, kubeconfig, ca) = (plane.url, plane.kubeconfig, Some(plane.ca));
+    Ok(Cluster { url, kubeconfig, ca, token, client, openshift })
+}
+
+/// A client of a kubeconfig's current context.
+pub(crate) async fn client(kubeconfig: &Path) -> anyhow::Result<kube::Client> {
+    let read = Kubeconfig::read_from(kubeconfig)?;
+    let config = kube::Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await?;
+    Ok(kube::Client::try_from(config)?)
+}
