@@ -237,7 +237,7 @@ impl Names {
         self.applications.iter()
     }
 
-    /// The ApplicationSets, in the order of [`APPLICATIONS`]: `<username>-<application>`.
+    /// The `ApplicationSet`s, in the order of [`APPLICATIONS`]: `<username>-<application>`.
     pub fn application_sets(&self) -> impl Iterator<Item = &ObjectName> {
         self.application_sets.iter()
     }
@@ -252,7 +252,7 @@ impl Names {
         self.cluster_quota.as_str()
     }
 
-    /// The `RoleBinding` that gives the tenant's user a ClusterRole in a namespace.
+    /// The `RoleBinding` that gives the tenant's user a `ClusterRole` in a namespace.
     pub fn role_binding(&self, role: &str) -> String {
         format!("{role}-{}", self.username)
     }

@@ -124,12 +124,12 @@ pub(super) fn names(guid: Guid, vars: &Vars, findings: &Findings) -> Result<Name
         scc: object("SecurityContextConstraints", format!("{username}-mcpserver-scc"))?,
         cluster_quota: object("ClusterResourceQuota", format!("tenant-{username}"))?,
         warnings: disagreements(vars, &username, blame),
-        guid: guid.clone(),
         username,
         components,
         extra,
         gitea_shared,
         routes,
+        guid,
     })
 }
 

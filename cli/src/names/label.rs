@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 /// Most characters of a DNS label (RFC 1123), and of a Kubernetes label value.
-pub const MAX_LENGTH: usize = 63;
+pub(super) const MAX_LENGTH: usize = 63;
 
 /// What makes a text no name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +29,7 @@ pub enum Fault {
 ///
 /// # Errors
 /// The first thing that is wrong with it.
-pub fn check(text: &str) -> Result<(), Fault> {
+pub(super) fn check(text: &str) -> Result<(), Fault> {
     if text.is_empty() {
         return Err(Fault::Empty);
     }

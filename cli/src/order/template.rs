@@ -18,6 +18,7 @@ use super::source::{Origin, Variable};
 mod engine;
 mod evaluation;
 mod filters;
+mod objects;
 mod python;
 
 /// What templates may refer to.
@@ -80,7 +81,7 @@ pub enum TemplateError {
     #[error("variables refer to each other in a circle: {}", circle(.0))]
     Circular(Vec<Link>),
     /// Not a template.
-    #[error("the template in {chain} cannot be parsed{}", detailed(.detail))]
+    #[error("the template in {chain} cannot be parsed{}", detailed(.detail.as_deref()))]
     Syntax {
         /// Where.
         chain: Chain,
@@ -115,7 +116,7 @@ pub enum TemplateError {
         chain: Chain,
     },
     /// An operation on the wrong kind of value.
-    #[error("the template in {chain} failed{}", detailed(.detail))]
+    #[error("the template in {chain} failed{}", detailed(.detail.as_deref()))]
     Failed {
         /// Where.
         chain: Chain,
@@ -142,8 +143,8 @@ fn circle(links: &[Link]) -> String {
     format!("{}{first}", names.join(" → "))
 }
 
-fn detailed(detail: &Option<String>) -> String {
-    detail.as_ref().map_or_else(String::new, |detail| format!(": {detail}"))
+fn detailed(detail: Option<&str>) -> String {
+    detail.map_or_else(String::new, |detail| format!(": {detail}"))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value};
 
-use super::{evaluation::Absent, filters, python};
+use super::{filters, objects::Absent, python};
 
 /// Work a single template may do, in engine instructions.
 const FUEL: u64 = 200_000;
@@ -60,7 +60,6 @@ fn sole_expression(text: &str) -> Option<&str> {
         match (c, quote) {
             ('\\', Some(_)) => drop(chars.next()),
             (c, Some(end)) if c == end => quote = None,
-            (_, Some(_)) => {}
             ('"' | '\'', None) => quote = Some(c),
             ('(' | '[' | '{', None) => open += 1,
             ('}', None) if open == 0 && chars.peek() == Some(&'}') => return None,

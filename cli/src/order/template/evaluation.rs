@@ -1,4 +1,4 @@
-//! One rendering: lazy objects over the variables, the trail that finds circles, and what went wrong first.
+//! One rendering: the trail that finds circles, what has been rendered, and what went wrong.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -8,7 +8,7 @@ use std::{
 
 use minijinja::{
     Error, ErrorKind,
-    value::{Enumerator, Object, ObjectRepr, Rest, Value, ValueKind},
+    value::{Value, ValueKind},
 };
 use serde_json::{Map, Number, Value as Json};
 use tenant_kit::yaml::ansible::VAULT_HEADER;
@@ -16,14 +16,13 @@ use tenant_kit::yaml::ansible::VAULT_HEADER;
 use super::{
     super::{known, source::Origin},
     Chain, Link, Scope, TemplateError, engine,
+    objects::{Absent, Lazy, Root},
 };
 
 /// Most references between the value asked for and the one being rendered.
 const MAX_DEPTH: usize = 32;
 /// Largest rendered text, in bytes.
 const MAX_TEXT: usize = 1 << 20;
-/// Names that are functions in templates, whatever the variables are called.
-const FUNCTIONS: [&str; 3] = ["range", "dict", "namespace"];
 
 /// See [`super::render`].
 pub(super) fn render(scope: &Arc<Scope>, path: &str) -> Result<Option<Json>, TemplateError> {
@@ -37,6 +36,7 @@ pub(super) fn render(scope: &Arc<Scope>, path: &str) -> Result<Option<Json>, Tem
     }
 }
 
+/// The rendering of one value that was asked for.
 pub(super) struct Evaluation {
     scope: Arc<Scope>,
     state: Mutex<State>,
@@ -85,7 +85,7 @@ impl Evaluation {
     }
 
     /// The value of a variable, or an [`Absent`] that says why there is none.
-    fn variable(self: &Arc<Self>, name: &str) -> Value {
+    pub(super) fn variable(self: &Arc<Self>, name: &str) -> Value {
         match self.scope.variables.get(name) {
             Some(variable) => self.rendered(name, &variable.value),
             None => self.absent(self.undefined(name)),
@@ -93,7 +93,7 @@ impl Evaluation {
     }
 
     /// The value given at `path`, rendered; texts at once, lists and maps when their items are asked for.
-    fn rendered(self: &Arc<Self>, path: &str, given: &Json) -> Value {
+    pub(super) fn rendered(self: &Arc<Self>, path: &str, given: &Json) -> Value {
         let text = match given {
             Json::Null => return Value::from(()),
             Json::Bool(flag) => return Value::from(*flag),
@@ -102,18 +102,17 @@ impl Evaluation {
             Json::String(text) => text,
         };
         let known = self.state().memo.get(path).cloned();
-        let outcome = match known {
-            Some(outcome) => outcome,
-            None => {
-                if let Err(error) = self.enter(path) {
-                    return self.fatal(error);
-                }
-                let outcome = self.text(text);
-                let mut state = self.state();
-                state.trail.pop();
-                state.memo.insert(path.to_owned(), outcome.clone());
-                outcome
+        let outcome = if let Some(outcome) = known {
+            outcome
+        } else {
+            if let Err(error) = self.enter(path) {
+                return self.fatal(error);
             }
+            let outcome = self.text(text);
+            let mut state = self.state();
+            state.trail.pop();
+            state.memo.insert(path.to_owned(), outcome.clone());
+            outcome
         };
         match outcome {
             Ok(value) => value,
@@ -123,7 +122,7 @@ impl Evaluation {
     }
 
     fn lazy(self: &Arc<Self>, path: &str, given: &Json) -> Value {
-        Value::from_object(Lazy { evaluation: Arc::clone(self), path: path.to_owned(), given: given.clone() })
+        Value::from_object(Lazy::new(Arc::clone(self), path, given.clone()))
     }
 
     fn enter(&self, path: &str) -> Result<(), TemplateError> {
@@ -153,7 +152,7 @@ impl Evaluation {
             return Ok(Value::from(text));
         }
         let outer = std::mem::take(&mut self.state().absent);
-        let outcome = engine::render(text, Value::from_object(Root(Arc::clone(self))));
+        let outcome = engine::render(text, Value::from_object(Root::new(Arc::clone(self))));
         let unattended = std::mem::replace(&mut self.state().absent, outer);
         if let Some(fatal) = self.state().fatal.clone() {
             return Err(fatal);
@@ -192,29 +191,45 @@ impl Evaluation {
         }
     }
 
-    fn failed(&self, detail: &str) -> TemplateError {
+    pub(super) fn failed(&self, detail: &str) -> TemplateError {
         TemplateError::Failed { chain: self.chain(), detail: Some(detail.to_owned()) }
     }
 
-    fn undefined(&self, name: &str) -> TemplateError {
+    pub(super) fn undefined(&self, name: &str) -> TemplateError {
         TemplateError::Undefined { name: name.to_owned(), chain: self.chain() }
     }
 
-    fn absent(self: &Arc<Self>, error: TemplateError) -> Value {
+    /// A value that is not there, which is an error unless somebody attends to it.
+    pub(super) fn absent(self: &Arc<Self>, error: TemplateError) -> Value {
         let mut state = self.state();
         let number = state.next;
         state.next += 1;
         state.absent.insert(number, error.clone());
-        Value::from_object(Absent { evaluation: Arc::clone(self), missing: Some((number, error)) })
+        Value::from_object(Absent::undefined(Arc::clone(self), number, error))
+    }
+
+    /// An absent value is no error any more.
+    pub(super) fn attend(&self, number: u64) {
+        self.state().absent.remove(&number);
+    }
+
+    /// An absent value is used after all.
+    pub(super) fn expose(&self, number: u64, error: TemplateError) {
+        self.state().absent.insert(number, error);
+    }
+
+    /// A variable of the process's environment.
+    pub(super) fn environment(&self, name: &str) -> Option<&str> {
+        self.scope.environment.get(name).map(String::as_str)
     }
 
     /// Remembers a failure that ends the rendering, and gives a value that ends the template.
-    fn fatal(&self, error: TemplateError) -> Value {
+    pub(super) fn fatal(&self, error: TemplateError) -> Value {
         self.state().fatal.get_or_insert(error);
         Value::from(Error::new(ErrorKind::InvalidOperation, "a variable cannot be rendered"))
     }
 
-    fn chain(&self) -> Chain {
+    pub(super) fn chain(&self) -> Chain {
         let state = self.state();
         Chain(state.trail.iter().rev().map(|path| self.link(path)).collect())
     }
@@ -226,12 +241,12 @@ impl Evaluation {
     }
 
     /// A rendered value as JSON; `None` for `omit`.
-    fn json(self: &Arc<Self>, value: &Value) -> Result<Option<Json>, TemplateError> {
+    pub(super) fn json(self: &Arc<Self>, value: &Value) -> Result<Option<Json>, TemplateError> {
         if let Some(absent) = value.downcast_object_ref::<Absent>() {
-            return absent.missing.clone().map_or(Ok(None), |(_, error)| Err(error));
+            return absent.outcome();
         }
         if let Some(lazy) = value.downcast_object_ref::<Lazy>() {
-            return lazy.json();
+            return lazy.json().map(Some);
         }
         let json = match value.kind() {
             ValueKind::Undefined => return Err(self.undefined("a part of it")),
@@ -273,185 +288,4 @@ fn number(value: &Value) -> Option<Json> {
         return Some(u64::try_from(value.clone()).map_or_else(|_| Json::from(value.to_string()), Json::from));
     }
     f64::try_from(value.clone()).ok().and_then(Number::from_f64).map(Json::Number)
-}
-
-/// The names templates see: all variables, `omit`, `vars`, and the look-ups.
-#[derive(Debug)]
-struct Root(Arc<Evaluation>);
-
-impl Object for Root {
-    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        self.get_value_by_str(key.as_str()?)
-    }
-
-    fn get_value_by_str(self: &Arc<Self>, name: &str) -> Option<Value> {
-        if FUNCTIONS.contains(&name) {
-            return None;
-        }
-        Some(match name {
-            "omit" => Value::from_object(Absent { evaluation: Arc::clone(&self.0), missing: None }),
-            "vars" => Value::from_object(Root(Arc::clone(&self.0))),
-            "lookup" | "query" | "q" => {
-                let evaluation = Arc::clone(&self.0);
-                Value::from_function(move |plugin: &str, terms: Rest<Value>| {
-                    lookup(&evaluation, plugin, &terms)
-                })
-            }
-            _ => self.0.variable(name),
-        })
-    }
-}
-
-fn lookup(evaluation: &Arc<Evaluation>, plugin: &str, terms: &[Value]) -> Result<Value, Error> {
-    let term = terms.first().and_then(Value::as_str).unwrap_or_default();
-    match plugin.strip_prefix("ansible.builtin.").unwrap_or(plugin) {
-        "env" => Ok(Value::from(evaluation.scope.environment.get(term).map_or("", String::as_str))),
-        "vars" => Ok(evaluation.variable(term)),
-        "password" => Ok(evaluation.fatal(TemplateError::PasswordLookup { chain: evaluation.chain() })),
-        "unvault" | "unvault_string" => {
-            Ok(evaluation.fatal(TemplateError::Vaulted { chain: evaluation.chain() }))
-        }
-        other => {
-            let what = format!("lookup('{other}')");
-            Ok(evaluation.fatal(TemplateError::AnsibleOnly { what, chain: evaluation.chain() }))
-        }
-    }
-}
-
-/// A list or map whose items are rendered when they are asked for.
-struct Lazy {
-    evaluation: Arc<Evaluation>,
-    path: String,
-    given: Json,
-}
-
-impl fmt::Debug for Lazy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Lazy").field(&self.path).finish()
-    }
-}
-
-impl Lazy {
-    fn item(&self, key: &str) -> Option<Value> {
-        let item = self.given.get(key)?;
-        Some(self.evaluation.rendered(&format!("{}.{key}", self.path), item))
-    }
-
-    fn element(&self, index: usize) -> Option<Value> {
-        let item = self.given.get(index)?;
-        Some(self.evaluation.rendered(&format!("{}[{index}]", self.path), item))
-    }
-
-    fn json(&self) -> Result<Option<Json>, TemplateError> {
-        let whole = match &self.given {
-            Json::Object(map) => {
-                let mut rendered = Map::new();
-                for (key, _) in map {
-                    let item = self.item(key).unwrap_or_default();
-                    if let Some(item) = self.evaluation.json(&item)? {
-                        rendered.insert(key.clone(), item);
-                    }
-                }
-                Json::Object(rendered)
-            }
-            Json::Array(items) => {
-                let mut rendered = Vec::with_capacity(items.len());
-                for index in 0..items.len() {
-                    let item = self.element(index).unwrap_or_default();
-                    rendered.extend(self.evaluation.json(&item)?);
-                }
-                Json::Array(rendered)
-            }
-            other => other.clone(),
-        };
-        Ok(Some(whole))
-    }
-}
-
-impl Object for Lazy {
-    fn repr(self: &Arc<Self>) -> ObjectRepr {
-        if self.given.is_array() { ObjectRepr::Seq } else { ObjectRepr::Map }
-    }
-
-    /// `None` for what is not there, so that `in` works.
-    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        match key.as_str() {
-            Some(key) => self.item(key),
-            // `in` does not ask lists by index, so a miss can be given a `default` here
-            None => {
-                let index = key.as_usize()?;
-                let missing =
-                    || self.evaluation.absent(self.evaluation.undefined(&format!("{}[{index}]", self.path)));
-                Some(self.element(index).unwrap_or_else(missing))
-            }
-        }
-    }
-
-    /// Attribute access: what is not there can still be given a `default`, however deep.
-    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
-        let missing = || self.evaluation.absent(self.evaluation.undefined(&format!("{}.{key}", self.path)));
-        Some(self.item(key).unwrap_or_else(missing))
-    }
-
-    fn enumerate(self: &Arc<Self>) -> Enumerator {
-        match &self.given {
-            Json::Array(items) => Enumerator::Seq(items.len()),
-            Json::Object(map) => {
-                Enumerator::Values(map.keys().map(|key| Value::from(key.as_str())).collect())
-            }
-            _ => Enumerator::Empty,
-        }
-    }
-}
-
-/// A value that is not there: `omit`, or undefined for the given reason. Attributes of it are absent too. It
-/// is an error unless `default` or `is defined` attends to it.
-pub(super) struct Absent {
-    evaluation: Arc<Evaluation>,
-    missing: Option<(u64, TemplateError)>,
-}
-
-impl fmt::Debug for Absent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Absent")
-    }
-}
-
-impl Absent {
-    /// Somebody has looked after this value: it is no error any more.
-    pub(super) fn attend(&self) {
-        if let Some((number, _)) = &self.missing {
-            self.evaluation.state().absent.remove(number);
-        }
-    }
-
-    /// The value is used after all, as the result of a filter.
-    pub(super) fn expose(&self) {
-        if let Some((number, error)) = &self.missing {
-            self.evaluation.state().absent.insert(*number, error.clone());
-        }
-    }
-}
-
-impl Object for Absent {
-    fn repr(self: &Arc<Self>) -> ObjectRepr {
-        ObjectRepr::Plain
-    }
-
-    fn get_value(self: &Arc<Self>, _: &Value) -> Option<Value> {
-        Some(Value::from_dyn_object(Arc::clone(self)))
-    }
-
-    fn is_true(self: &Arc<Self>) -> bool {
-        false
-    }
-
-    /// Only `omit` gets here without being an error already.
-    fn render(self: &Arc<Self>, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.missing.is_none() {
-            let error = self.evaluation.failed("`omit` must be the whole value");
-            self.evaluation.state().fatal.get_or_insert(error);
-        }
-        Ok(())
-    }
 }

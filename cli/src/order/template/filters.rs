@@ -7,7 +7,7 @@ use minijinja::{
     value::{Kwargs, Value},
 };
 
-use super::{evaluation::Absent, python};
+use super::{objects::Absent, python};
 
 pub(super) fn register(engine: &mut Environment<'static>) {
     for name in ["default", "d"] {
@@ -25,7 +25,7 @@ pub(super) fn register(engine: &mut Environment<'static>) {
 }
 
 /// Whether there is no value; whoever asks has looked after that.
-fn is_absent(value: &Value) -> bool {
+pub(super) fn is_absent(value: &Value) -> bool {
     if let Some(absent) = value.downcast_object_ref::<Absent>() {
         absent.attend();
         return true;
@@ -38,6 +38,7 @@ fn fault(detail: impl Into<String>) -> Error {
 }
 
 /// `default(fallback, boolean)`: the fallback for what is undefined and, with `boolean`, for what is false.
+#[expect(clippy::needless_pass_by_value, reason = "the engine hands keyword arguments over by value")]
 fn default(
     value: Value,
     fallback: Option<Value>,
@@ -70,6 +71,7 @@ fn boolean(value: &Value) -> bool {
 }
 
 /// Jinja's `int(default, base)`: the default, 0 unless given, for what is no integer. Up to 128 bits.
+#[expect(clippy::needless_pass_by_value, reason = "the engine hands keyword arguments over by value")]
 fn int(value: &Value, default: Option<Value>, base: Option<u32>, named: Kwargs) -> Result<Value, Error> {
     let default = match default {
         Some(default) => default,

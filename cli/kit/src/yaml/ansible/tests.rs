@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use serde_json::json;
 
 use super::*;
@@ -88,7 +90,8 @@ fn hostile_documents_are_refused() {
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..10 {
         let previous = format!("*a{}", level - 1);
-        bomb += &format!("a{level}: &a{level} [{}]\n", vec![previous; 10].join(", "));
+        let items = vec![previous; 10].join(", ");
+        writeln!(bomb, "a{level}: &a{level} [{items}]").unwrap();
     }
     assert!(fault(&bomb).contains("once aliases are expanded"), "got {}", fault(&bomb));
 }
