@@ -5,10 +5,12 @@ use std::{
     fmt::Write as _,
     fs::{self, File},
     io::{self, Read, Write as _},
+    path,
     time::Duration,
 };
 
 use anyhow::{Context as _, bail};
+use tenant_kit::telemetry::{self, LogFormat};
 use tenant_lab::{
     builds::progress::Progress,
     control::{Caller, Part},
@@ -37,10 +39,10 @@ fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-impl From<UpArguments> for Options {
-    fn from(arguments: UpArguments) -> Self {
-        Self { name: arguments.lab.name, plain: arguments.plain, kubeconfig: arguments.kubeconfig }
-    }
+/// The lab's process and shells elsewhere must find the same file.
+fn options(arguments: UpArguments) -> anyhow::Result<Options> {
+    let kubeconfig = arguments.kubeconfig.map(path::absolute).transpose().context("find the kubeconfig")?;
+    Ok(Options { name: arguments.lab.name, plain: arguments.plain, kubeconfig })
 }
 
 /// The state of a lab that runs.
@@ -59,7 +61,7 @@ fn option(name: &str) -> String {
 
 pub(crate) async fn start(directories: &Directories, arguments: UpArguments) -> anyhow::Result<State> {
     let program = env::current_exe().context("find this program")?;
-    let options = Options::from(arguments);
+    let options = options(arguments)?;
     match daemon::up(directories, &options, &program, Progress::stderr()).await? {
         Up::Running(state) => Ok(state),
         Up::Started(state, cleaned) => {
@@ -81,7 +83,8 @@ pub(crate) async fn up(directories: &Directories, arguments: UpArguments) -> any
 }
 
 pub(crate) async fn serve(directories: &Directories, arguments: UpArguments) -> anyhow::Result<()> {
-    daemon::serve(directories, &Options::from(arguments)).await
+    telemetry::init("info", LogFormat::Text);
+    daemon::serve(directories, &options(arguments)?).await
 }
 
 pub(crate) async fn down(directories: &Directories, name: &str) -> anyhow::Result<()> {

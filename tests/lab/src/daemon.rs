@@ -126,8 +126,10 @@ pub async fn serve(directories: &Directories, options: &Options) -> anyhow::Resu
         started = run(directories, options, &residence) => started?,
     };
     stopped.await;
+    let left = supervisor.cluster.leave().await;
     supervisor.stop();
-    finish(&held)
+    finish(&held)?;
+    left.context("remove the lab's objects from the cluster")
 }
 
 async fn run(

@@ -5,20 +5,23 @@ use std::{collections::HashSet, time::Duration};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use http::{Request, header};
-use k8s_openapi::api::{
-    authentication::v1::{TokenRequest, TokenRequestSpec},
-    core::v1::ServiceAccount,
+use k8s_openapi::{
+    api::{
+        authentication::v1::{TokenRequest, TokenRequestSpec},
+        core::v1::ServiceAccount,
+    },
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
     Api, Client,
-    api::{DynamicObject, Patch, PatchParams, PostParams},
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
     core::{ApiResource, GroupVersionKind},
 };
 use serde_json::Value;
 
 use crate::{
     builds::crds::Manifest,
-    objects::{DEPLOYER, MANAGER, SYSTEM_NAMESPACE},
+    objects::{DEPLOYER, MANAGED_BY, MANAGER, SYSTEM_NAMESPACE},
     polling,
 };
 
@@ -27,37 +30,34 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(60);
 const TOKEN_SECONDS: i64 = 365 * 24 * 3600;
 const AT_ONCE: usize = 16;
 
-/// Creates the CRDs that the cluster lacks, and returns their names once all are served.
-pub(crate) async fn define(
-    client: &Client,
-    manifests: Vec<Manifest>,
-) -> Result<Vec<String>, InstallationError> {
-    let names: Vec<_> = manifests.iter().map(|manifest| manifest.name.clone()).collect();
-    let created: Vec<Option<String>> = stream::iter(manifests)
+/// Creates the CRDs that the cluster lacks; returns once all are served.
+pub(crate) async fn define(client: &Client, manifests: Vec<Manifest>) -> Result<(), InstallationError> {
+    let mut missing: Vec<_> = manifests.iter().map(|manifest| manifest.name.clone()).collect();
+    stream::iter(manifests)
         .map(|Manifest { name, bytes }| async move {
             let request = Request::post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")
                 .header(header::CONTENT_TYPE, "application/json")
                 .body(bytes)
                 .expect("constant parts make a request");
             match client.request_text(request).await {
-                Ok(_) => Ok(Some(name)),
-                Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(None),
-                Err(source) => Err(InstallationError::Request { object: format!("CRD {name}"), source }),
+                Ok(_) => Ok(()),
+                Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
+                Err(source) => Err(InstallationError::Request {
+                    operation: "create",
+                    object: format!("CRD {name}"),
+                    source,
+                }),
             }
         })
         .buffer_unordered(AT_ONCE)
-        .try_collect()
+        .try_collect::<()>()
         .await?;
-    let mut missing = names.clone();
     let served = polling::until(SETTLE_LIMIT, async || {
         let served = resources(client).await.ok()?;
         missing.retain(|name| !served.contains(name));
         missing.is_empty().then_some(())
     });
-    match served.await {
-        Some(()) => Ok(created.into_iter().flatten().collect()),
-        None => Err(InstallationError::Unserved { names: missing }),
-    }
+    served.await.ok_or(InstallationError::Unserved { names: missing })
 }
 
 /// Every resource of every API group, as `{plural}.{group}`: one request (aggregated discovery).
@@ -80,43 +80,106 @@ pub(crate) async fn resources(client: &Client) -> Result<HashSet<String>, kube::
     Ok(resources)
 }
 
-/// Applies objects, with their `status` where they carry one.
-pub(crate) async fn apply(client: &Client, objects: Vec<Value>) -> Result<(), InstallationError> {
+/// Creates the objects that are not there, with their `status` where they carry one.
+pub(crate) async fn create(client: &Client, objects: Vec<Value>) -> Result<(), InstallationError> {
     stream::iter(objects)
         .map(Ok)
-        .try_for_each_concurrent(AT_ONCE, |object| async move { apply_one(client, object).await })
+        .try_for_each_concurrent(AT_ONCE, |object| async move { Object::new(client, object).create().await })
         .await
 }
 
-async fn apply_one(client: &Client, mut object: Value) -> Result<(), InstallationError> {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let (version, kind) = (text(&object["apiVersion"]), text(&object["kind"]));
-    let (group, version) = version.rsplit_once('/').unwrap_or(("", &version));
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &kind));
-    let name = text(&object["metadata"]["name"]);
-    let api: Api<DynamicObject> = match object["metadata"]["namespace"].as_str() {
-        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
-        None => Api::all_with(client.clone(), &resource),
-    };
-    let status = object.as_object_mut().and_then(|fields| fields.remove("status"));
-    let parameters = PatchParams::apply(MANAGER).force();
-    // A kind is refused with 404 for a moment after its CRD is served.
-    let applied = polling::until(SETTLE_LIMIT, async || {
-        match api.patch(&name, &parameters, &Patch::Apply(&object)).await {
-            Err(kube::Error::Api(status)) if status.is_not_found() => None,
-            outcome => Some(outcome),
-        }
-    });
-    let failed = |source| InstallationError::Request { object: format!("{kind} {name}"), source };
-    applied
+/// Removes those of the objects that the lab created.
+pub(crate) async fn remove(client: &Client, objects: Vec<Value>) -> Result<(), InstallationError> {
+    stream::iter(objects)
+        .map(Ok)
+        .try_for_each_concurrent(AT_ONCE, |object| async move { Object::new(client, object).remove().await })
         .await
-        .ok_or_else(|| InstallationError::Unserved { names: vec![kind.clone()] })?
-        .map_err(failed)?;
-    if let Some(status) = status {
-        object["status"] = status;
-        api.patch_status(&name, &parameters, &Patch::Apply(&object)).await.map_err(failed)?;
+}
+
+/// One object and where it lives.
+struct Object {
+    api: Api<DynamicObject>,
+    kind: String,
+    name: String,
+    content: Value,
+}
+
+impl Object {
+    fn new(client: &Client, mut content: Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let (version, kind) = (text(&content["apiVersion"]), text(&content["kind"]));
+        let (group, version) = version.rsplit_once('/').unwrap_or(("", &version));
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &kind));
+        let name = text(&content["metadata"]["name"]);
+        let api = match content["metadata"]["namespace"].as_str() {
+            Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+            None => Api::all_with(client.clone(), &resource),
+        };
+        content["metadata"]["labels"][MANAGED_BY] = MANAGER.into();
+        Self { api, kind, name, content }
     }
-    Ok(())
+
+    async fn create(self) -> Result<(), InstallationError> {
+        let object: DynamicObject = serde_json::from_value(self.content.clone())
+            .map_err(|source| self.failed("create", kube::Error::SerdeError(source)))?;
+        let parameters = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };
+        // A kind is refused with 404 for a moment after its CRD is served.
+        let created =
+            polling::until(SETTLE_LIMIT, async || match self.api.create(&parameters, &object).await {
+                Err(kube::Error::Api(status)) if status.is_not_found() => None,
+                outcome => Some(outcome),
+            });
+        match created.await {
+            Some(Ok(_)) => {}
+            Some(Err(kube::Error::Api(status))) if status.is_already_exists() => return Ok(()),
+            Some(Err(source)) => return Err(self.failed("create", source)),
+            None => return Err(InstallationError::Unserved { names: vec![self.kind] }),
+        }
+        if self.content.get("status").is_some() {
+            let status = Patch::Merge(&self.content);
+            let patched = self.api.patch_status(&self.name, &PatchParams::default(), &status).await;
+            patched.map_err(|source| self.failed("set the status of", source))?;
+        }
+        Ok(())
+    }
+
+    async fn remove(self) -> Result<(), InstallationError> {
+        let found = match self.api.get_metadata_opt(&self.name).await {
+            Err(kube::Error::Api(status)) if status.is_not_found() => None,
+            found => found.map_err(|source| self.failed("read", source))?,
+        };
+        let labels = found.and_then(|found| found.metadata.labels).unwrap_or_default();
+        if labels.get(MANAGED_BY).map(String::as_str) != Some(MANAGER) {
+            return Ok(());
+        }
+        match self.api.delete(&self.name, &DeleteParams::default()).await {
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+            outcome => outcome.map(drop).map_err(|source| self.failed("delete", source)),
+        }
+    }
+
+    fn failed(&self, operation: &'static str, source: kube::Error) -> InstallationError {
+        InstallationError::Request { operation, object: format!("{} {}", self.kind, self.name), source }
+    }
+}
+
+/// The names of the CRDs that a lab created.
+pub(crate) async fn defined(client: &Client) -> Result<HashSet<String>, kube::Error> {
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let list = definitions.list_metadata(&ours()).await?;
+    Ok(list.items.into_iter().filter_map(|definition| definition.metadata.name).collect())
+}
+
+/// Removes the CRDs that a lab created, and with them every object of their kinds.
+pub(crate) async fn undefine(client: &Client) -> Result<(), InstallationError> {
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let deleted = definitions.delete_collection(&DeleteParams::default(), &ours()).await;
+    let object = "the lab's CRDs".to_owned();
+    deleted.map(drop).map_err(|source| InstallationError::Request { operation: "delete", object, source })
+}
+
+fn ours() -> ListParams {
+    ListParams::default().labels(&format!("{MANAGED_BY}={MANAGER}"))
 }
 
 /// A token of the platform's deployer.
@@ -126,9 +189,10 @@ pub(crate) async fn token(client: &Client) -> Result<String, InstallationError> 
         spec: TokenRequestSpec { expiration_seconds: Some(TOKEN_SECONDS), ..TokenRequestSpec::default() },
         ..TokenRequest::default()
     };
-    let object = || format!("token of ServiceAccount {SYSTEM_NAMESPACE}/{DEPLOYER}");
+    let object = format!("a token of ServiceAccount {SYSTEM_NAMESPACE}/{DEPLOYER}");
     let answer = accounts.create_token_request(DEPLOYER, &PostParams::default(), &request).await;
-    let answer = answer.map_err(|source| InstallationError::Request { object: object(), source })?;
+    let answer =
+        answer.map_err(|source| InstallationError::Request { operation: "create", object, source })?;
     Ok(answer.status.map(|status| status.token).unwrap_or_default())
 }
 
@@ -136,8 +200,10 @@ pub(crate) async fn token(client: &Client) -> Result<String, InstallationError> 
 #[derive(Debug, thiserror::Error)]
 pub enum InstallationError {
     /// The API server refused something.
-    #[error("create {object}")]
+    #[error("{operation} {object}")]
     Request {
+        /// To do what.
+        operation: &'static str,
         /// What.
         object: String,
         /// The cause.

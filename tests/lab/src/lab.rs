@@ -96,7 +96,7 @@ impl Lab {
     /// # Errors
     /// When the kubeconfig cannot be used.
     pub async fn client(&self) -> anyhow::Result<kube::Client> {
-        crate::supervisor::client(self.kubeconfig()).await
+        crate::cluster::client(self.kubeconfig()).await
     }
 
     /// Tells a stand-in to misbehave, towards subjects that contain `only` if that is given.
@@ -157,8 +157,9 @@ fn live(
         if report.send((Arc::clone(&supervisor), state, Handle::current())).is_ok() {
             let _ = stopped.await;
         }
+        let left = supervisor.cluster.leave().await;
         supervisor.stop();
-        anyhow::Ok(())
+        left
     });
     runtime.shutdown_background();
     held.remove().context("remove the lab's folder")?;

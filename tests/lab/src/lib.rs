@@ -2,6 +2,7 @@
 //! image registry, and stand-ins for what cannot run there.
 
 pub mod builds;
+pub mod cluster;
 pub mod control;
 pub mod controlplane;
 pub mod daemon;

@@ -21,12 +21,7 @@ pub fn namespaces(openshift: bool) -> Vec<Value> {
     let everywhere = ["keycloak", GITOPS, SYSTEM_NAMESPACE];
     let on_openshift = ["openshift-authentication", "openshift-ingress", "openshift-ingress-operator"];
     let names = everywhere.into_iter().chain(on_openshift.into_iter().filter(|_| openshift));
-    names
-        .map(|name| {
-            let labels = json!({MANAGED_BY: MANAGER});
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
-        })
-        .collect()
+    names.map(|name| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})).collect()
 }
 
 /// Everything else, to be applied once the namespaces exist, in no order.

@@ -8,17 +8,15 @@ use std::{
 };
 
 use anyhow::Context as _;
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    builds::{self, Parts, crds, progress::Progress},
-    controlplane::ControlPlane,
+    builds::{self, Parts, progress::Progress},
+    cluster::Cluster,
     directories::Directories,
     faults::Faults,
     files::private,
     gitea::{self, GiteaFactory, GiteaInstance, GiteaProgram, template::Template},
-    installation, objects,
     pki::Pki,
     platform::{Backends, Platform},
     processes::{Processes, Record},
@@ -63,8 +61,6 @@ pub struct Options {
 pub struct Supervisor {
     /// The cluster.
     pub cluster: Cluster,
-    /// The ingress domain.
-    pub domain: String,
     /// The authority of the router's certificate, PEM.
     pub router_ca: PathBuf,
     /// All Gitea instances.
@@ -78,22 +74,6 @@ pub struct Supervisor {
     /// The child processes.
     pub processes: Arc<Processes>,
     shutdown: CancellationToken,
-}
-
-/// The cluster a lab works with.
-pub struct Cluster {
-    /// The API server's address.
-    pub url: String,
-    /// A kubeconfig for it.
-    pub kubeconfig: PathBuf,
-    /// Its authority, PEM, if the kubeconfig names one.
-    pub ca: Option<PathBuf>,
-    /// The deployer's bearer token.
-    pub token: String,
-    /// An administrator's client.
-    pub client: kube::Client,
-    /// Whether it has OpenShift's APIs.
-    pub openshift: bool,
 }
 
 impl Supervisor {
@@ -127,14 +107,20 @@ impl Supervisor {
         let program = GiteaProgram::from(&prepared.parts);
         let data = directory.join("gitea");
         let gitea = GiteaFactory::new(program, Arc::clone(processes), data, prepared.gitea.clone())?;
-        let cluster = start_cluster(prepared, directory, options, &domain, &pki, processes);
+        let (parts, openshift) = (&prepared.parts, !options.plain);
+        let cluster = async {
+            match &options.kubeconfig {
+                None => Cluster::start(parts, directory, &domain, openshift, &pki, processes).await,
+                Some(file) => Cluster::complete(parts, file, directory, &domain, openshift, &pki).await,
+            }
+        };
         let forge = async { gitea.start_forge(&prepared.forge).await.map_err(anyhow::Error::from) };
         let (cluster, forge) = tokio::try_join!(cluster, forge)?;
 
         let faults = Arc::new(Faults::default());
-        let stand_ins = standins::start(Platform {
+        let platform = Platform {
             client: cluster.client.clone(),
-            domain: domain.clone(),
+            domain: cluster.domain.clone(),
             openshift: cluster.openshift,
             directory: directory.join("stand-ins"),
             pki,
@@ -143,11 +129,11 @@ impl Supervisor {
             faults: Arc::clone(&faults),
             backends: Arc::new(Backends::default()),
             shutdown: shutdown.clone(),
-        })
-        .await
-        .context("start the stand-ins")?;
+        };
+        let stand_ins = standins::start_some(platform, cluster.selection).await;
+        let stand_ins = stand_ins.context("start the stand-ins")?;
         let (processes, shutdown) = (Arc::clone(processes), shutdown.clone());
-        Ok(Self { cluster, domain, router_ca, gitea, forge, stand_ins, faults, processes, shutdown })
+        Ok(Self { cluster, router_ca, gitea, forge, stand_ins, faults, processes, shutdown })
     }
 
     /// Everything the lab holds.
@@ -167,13 +153,14 @@ impl Supervisor {
         Ok(State {
             name: name.to_owned(),
             supervisor: Record::of(std::process::id())?,
-            domain: self.domain.clone(),
+            domain: self.cluster.domain.clone(),
             openshift: self.cluster.openshift,
             api_url: self.cluster.url.clone(),
             kubeconfig: self.cluster.kubeconfig.clone(),
             api_ca: self.cluster.ca.clone(),
             token: self.cluster.token.clone(),
-            router: Some(self.stand_ins.router),
+            // A cluster with Routes of its own has a router of its own.
+            router: self.cluster.selection.routes.then_some(self.stand_ins.router),
             router_ca: self.router_ca.clone(),
             forge_url: self.forge.url(),
             litellm_url: self.stand_ins.litellm.url.clone(),
@@ -194,33 +181,4 @@ impl Drop for Supervisor {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-async fn start_cluster(
-    prepared: &Prepared,
-    directory: &Path,
-    options: &Options,
-    domain: &str,
-    pki: &Pki,
-    processes: &Arc<Processes>,
-) -> anyhow::Result<Cluster> {
-    let openshift = !options.plain;
-    let manifests = crds::load(&prepared.parts.crds, openshift)?;
-    let plane = ControlPlane::start(&prepared.parts.control_plane, directory, pki, processes).await?;
-    let client = plane.client;
-    let ((), _) = tokio::try_join!(
-        installation::apply(&client, objects::namespaces(openshift)),
-        installation::define(&client, manifests),
-    )?;
-    installation::apply(&client, objects::settings(domain, openshift, &pki.ca)).await?;
-    let token = installation::token(&client).await?;
-    let (url, kubeconfig, ca) = (plane.url, plane.kubeconfig, Some(plane.ca));
-    Ok(Cluster { url, kubeconfig, ca, token, client, openshift })
-}
-
-/// A client of a kubeconfig's current context.
-pub(crate) async fn client(kubeconfig: &Path) -> anyhow::Result<kube::Client> {
-    let read = Kubeconfig::read_from(kubeconfig)?;
-    let config = kube::Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await?;
-    Ok(kube::Client::try_from(config)?)
 }

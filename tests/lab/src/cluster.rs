@@ -1,0 +1,190 @@
+//! The cluster a lab works with: its own, or one that exists already and is only completed.
+
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::Context as _;
+use base64::Engine as _;
+use kube::{
+    Api, Client,
+    api::{DynamicObject, ListParams},
+    config::{KubeConfigOptions, Kubeconfig},
+    core::{ApiResource, GroupVersionKind},
+};
+
+use crate::{
+    builds::{Parts, crds},
+    controlplane::ControlPlane,
+    files::private,
+    installation, objects,
+    pki::Pki,
+    processes::Processes,
+    standins::Selection,
+};
+
+/// A cluster with everything that orders expect.
+pub struct Cluster {
+    /// The API server's address.
+    pub url: String,
+    /// A kubeconfig for it.
+    pub kubeconfig: PathBuf,
+    /// Its authority, PEM, if the kubeconfig names one.
+    pub ca: Option<PathBuf>,
+    /// The deployer's bearer token.
+    pub token: String,
+    /// An administrator's client.
+    pub client: Client,
+    /// Whether it has OpenShift's APIs, real or ours.
+    pub openshift: bool,
+    /// The ingress domain.
+    pub domain: String,
+    /// What has to stand in.
+    pub selection: Selection,
+    /// Whether the lab started it: nothing has to be removed from it then.
+    pub own: bool,
+}
+
+impl Cluster {
+    /// Starts a control plane in `directory` and fills it.
+    ///
+    /// # Errors
+    /// When it does not come up or refuses an object.
+    pub async fn start(
+        parts: &Parts,
+        directory: &Path,
+        domain: &str,
+        openshift: bool,
+        pki: &Pki,
+        processes: &Arc<Processes>,
+    ) -> anyhow::Result<Self> {
+        let manifests = crds::load(&parts.crds, openshift)?;
+        let plane = ControlPlane::start(&parts.control_plane, directory, pki, processes).await?;
+        install(&plane.client, manifests, domain, openshift, &pki.ca).await?;
+        Ok(Self {
+            token: installation::token(&plane.client).await?,
+            url: plane.url,
+            kubeconfig: plane.kubeconfig,
+            ca: Some(plane.ca),
+            client: plane.client,
+            openshift,
+            domain: domain.to_owned(),
+            selection: Selection::ALL,
+            own: true,
+        })
+    }
+
+    /// Completes the cluster of `kubeconfig`: only CRDs it lacks and objects that are not there. A
+    /// stand-in runs only for what the cluster does not have itself; CRDs that an earlier lab put there
+    /// are known by their label.
+    ///
+    /// # Errors
+    /// When it cannot be reached or refuses an object.
+    pub async fn complete(
+        parts: &Parts,
+        kubeconfig: &Path,
+        directory: &Path,
+        domain: &str,
+        openshift: bool,
+        pki: &Pki,
+    ) -> anyhow::Result<Self> {
+        let config = config(kubeconfig).await?;
+        let url = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        let ca = config.root_cert.as_deref().map(|roots| write_roots(directory, roots)).transpose()?;
+        let client = Client::try_from(config)?;
+
+        let served = installation::resources(&client).await.context("ask the cluster for its APIs")?;
+        let ours = installation::defined(&client).await.context("ask the cluster for its CRDs")?;
+        let theirs: HashSet<_> = served.difference(&ours).map(String::as_str).collect();
+        let selection = Selection {
+            argocd: !theirs.contains("applications.argoproj.io"),
+            mcp_operators: !theirs.contains("mcpservers.toolhive.stacklok.dev"),
+            routes: !theirs.contains("routes.route.openshift.io"),
+            workloads: !has_nodes(&client).await?,
+        };
+        let domain = match theirs.contains("ingresses.config.openshift.io") {
+            true => ingress_domain(&client).await?.unwrap_or_else(|| domain.to_owned()),
+            false => domain.to_owned(),
+        };
+        let mut manifests = crds::load(&parts.crds, openshift)?;
+        manifests.retain(|manifest| !theirs.contains(manifest.name.as_str()));
+        install(&client, manifests, &domain, openshift, &pki.ca).await?;
+        let token = installation::token(&client).await?;
+        let openshift = openshift || theirs.contains("routes.route.openshift.io");
+        let kubeconfig = kubeconfig.to_owned();
+        Ok(Self { url, kubeconfig, ca, token, client, openshift, domain, selection, own: false })
+    }
+
+    /// Removes from an existing cluster what carries the lab's label; nothing from the lab's own.
+    ///
+    /// # Errors
+    /// When the cluster refuses.
+    pub async fn leave(&self) -> anyhow::Result<()> {
+        if self.own {
+            return Ok(());
+        }
+        installation::remove(&self.client, objects::settings(&self.domain, self.openshift, "")).await?;
+        installation::remove(&self.client, objects::namespaces(self.openshift)).await?;
+        installation::undefine(&self.client).await?;
+        Ok(())
+    }
+}
+
+async fn install(
+    client: &Client,
+    manifests: Vec<crds::Manifest>,
+    domain: &str,
+    openshift: bool,
+    ca: &str,
+) -> anyhow::Result<()> {
+    tokio::try_join!(
+        installation::create(client, objects::namespaces(openshift)),
+        installation::define(client, manifests),
+    )?;
+    installation::create(client, objects::settings(domain, openshift, ca)).await?;
+    Ok(())
+}
+
+/// The settings of a kubeconfig's current context.
+async fn config(kubeconfig: &Path) -> anyhow::Result<kube::Config> {
+    let read = Kubeconfig::read_from(kubeconfig)
+        .with_context(|| format!("read the kubeconfig {}", kubeconfig.display()))?;
+    Ok(kube::Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await?)
+}
+
+/// A client of a kubeconfig's current context.
+pub(crate) async fn client(kubeconfig: &Path) -> anyhow::Result<Client> {
+    Ok(Client::try_from(config(kubeconfig).await?)?)
+}
+
+/// Writes DER certificates as PEM (RFC 7468: lines of 64 characters).
+fn write_roots(directory: &Path, roots: &[Vec<u8>]) -> anyhow::Result<PathBuf> {
+    let mut pem = String::new();
+    for root in roots {
+        let encoded = base64::engine::general_purpose::STANDARD.encode(root);
+        pem.push_str("-----BEGIN CERTIFICATE-----\n");
+        for line in encoded.as_bytes().chunks(64) {
+            pem.push_str(&String::from_utf8_lossy(line));
+            pem.push('\n');
+        }
+        pem.push_str("-----END CERTIFICATE-----\n");
+    }
+    let path = directory.join("ca.crt");
+    private(&path, pem).context("write the cluster's authority")?;
+    Ok(path)
+}
+
+async fn has_nodes(client: &Client) -> anyhow::Result<bool> {
+    let nodes: Api<k8s_openapi::api::core::v1::Node> = Api::all(client.clone());
+    let list = nodes.list_metadata(&ListParams::default().limit(1)).await.context("list nodes")?;
+    Ok(!list.items.is_empty())
+}
+
+async fn ingress_domain(client: &Client) -> anyhow::Result<Option<String>> {
+    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("config.openshift.io", "v1", "Ingress"));
+    let api: Api<DynamicObject> = Api::all_with(client.clone(), &kind);
+    let ingress = api.get_opt("cluster").await.context("read the cluster's ingress settings")?;
+    Ok(ingress.and_then(|ingress| ingress.data["spec"]["domain"].as_str().map(str::to_owned)))
+}
