@@ -95,7 +95,7 @@ pub async fn start_some(platform: Platform, selection: Selection) -> anyhow::Res
     }
     if selection.workloads {
         controller::spawn(workloads::Kubelet { cluster: cluster.clone() }, &cluster, &platform);
-        let endpoints = endpoints::Endpoints { cluster: cluster.clone(), platform: platform.clone() };
+        let endpoints = endpoints::Endpoints::new(cluster.clone(), platform.clone());
         controller::spawn(endpoints, &cluster, &platform);
     }
     if selection.mcp_operators {

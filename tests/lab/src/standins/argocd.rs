@@ -1,8 +1,8 @@
 //! Stand-in for Argo CD 3.1 (OpenShift GitOps) in namespace `openshift-gitops`.
 //!
 //! Imitates: the provisioning reference, section 6, and Argo CD's own sources for words and conditions:
-//! ApplicationSets with list generators become Applications with their owner, labels and finalizers;
-//! AppProjects are enforced (missing project, destination, repository: `InvalidSpecError`; a cluster-scoped
+//! `ApplicationSet`s with list generators become Applications with their owner, labels and finalizers;
+//! `AppProject`s are enforced (missing project, destination, repository: `InvalidSpecError`; a cluster-scoped
 //! kind that is not listed: a failed sync); repository, path and revision must exist in the real Gitea
 //! (`ComparisonError`); one automated sync for a spec; health of what was deployed; the resources finalizer
 //! deletes it first and is stuck when the project is gone. A set whose project is missing is looked at

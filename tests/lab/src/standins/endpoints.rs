@@ -8,7 +8,7 @@
 //!
 //! Faults are those of `workloads`: *wrong* lets every responder answer 500. Subject: namespace/name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use axum::{
     Json, Router,
@@ -25,14 +25,14 @@ use super::{
     kinds::Kind,
     ownership::{controller_of, is_tenant_namespace},
 };
-use crate::platform::{Backend, Behaviour, Platform, StandIn};
+use crate::platform::{Backend, Behaviour, Platform, StandIn, parking::Guarded};
 
 /// Gives Services with ready pods a responder.
 pub(crate) struct Endpoints {
-    /// Where they are.
-    pub(crate) cluster: Cluster,
-    /// Whose table of backends to fill.
-    pub(crate) platform: Platform,
+    cluster: Cluster,
+    platform: Platform,
+    /// Services that have a responder of this controller.
+    given: Guarded<HashSet<(String, String)>>,
 }
 
 impl Reconciler for Endpoints {
@@ -53,22 +53,32 @@ impl Reconciler for Endpoints {
 
     async fn reconcile(&self, key: &ObjectKey, behaviour: Behaviour) -> anyhow::Result<Next> {
         let backends = &self.platform.backends;
-        let present = backends.get(&key.namespace, &key.name);
-        if matches!(present, Some(Backend::Address(_))) {
-            return Ok(Next::Wait);
-        }
-        let service = self.cluster.get(key).filter(|service| controller_of(service, Kind::Gitea).is_none());
-        let answers = service.is_some_and(|service| {
-            let pods = self.cluster.list_in(Kind::Pod, &key.namespace);
-            pods.iter().any(|pod| is_ready(pod) && is_selected(&service, pod))
-        });
-        if answers {
+        let target = (key.namespace.clone(), key.name.clone());
+        if self.has_endpoints(key) {
             let responder = if behaviour == Behaviour::Wrong { broken() } else { responder(&key.name) };
             backends.set(&key.namespace, &key.name, Backend::Responder(responder));
-        } else if present.is_some() {
+            self.given.with(|given| given.insert(target));
+        } else if self.given.with(|given| given.remove(&target)) {
             backends.remove(&key.namespace, &key.name);
         }
         Ok(Next::Wait)
+    }
+}
+
+impl Endpoints {
+    /// Follows the Services of `cluster`.
+    pub(crate) fn new(cluster: Cluster, platform: Platform) -> Self {
+        Self { cluster, platform, given: Guarded::default() }
+    }
+
+    /// Whether a ready pod is behind the Service. A Service without selector, and a Gitea's, has somebody
+    /// else to care for it.
+    fn has_endpoints(&self, key: &ObjectKey) -> bool {
+        let service = self.cluster.get(key).filter(|service| controller_of(service, Kind::Gitea).is_none());
+        service.is_some_and(|service| {
+            let pods = self.cluster.list_in(Kind::Pod, &key.namespace);
+            pods.iter().any(|pod| is_ready(pod) && is_selected(&service, pod))
+        })
     }
 }
 

@@ -1,14 +1,14 @@
 //! Stand-in for the Gitea operator (rhpds/gitea-operator 2.3): behind every `Gitea` resource there is one
 //! real Gitea process.
 //!
-//! Imitates: the provisioning reference, section 4: the objects of PostgreSQL and Gitea, owned by the
+//! Imitates: the provisioning reference, section 4: the objects of `PostgreSQL` and Gitea, owned by the
 //! resource; Service `{name}` port 3000; Route `{name}` with label `app: {name}` (an Ingress with the same
 //! host on a plain cluster); `status` in the real order: route and host name once the Deployment is
 //! available, the administrator, users, repositories, conditions `Running`, `Successful`, `Failure`.
 //! Passwords end up in clear in the status, as they do there. Deleting the resource ends the process and
 //! removes its data; the garbage collector takes the objects.
 //!
-//! Does not imitate: PostgreSQL (the process uses SQLite), settings of `app.ini`, resizing, upgrades; the
+//! Does not imitate: `PostgreSQL` (the process uses `SQLite`), settings of `app.ini`, resizing, upgrades; the
 //! waits of the real one (minutes); its bug of never filling the status of an administrator that exists.
 //!
 //! Faults: *absent* leaves the resource alone, *failing* reports condition `Failure`, *wrong* reports
@@ -92,10 +92,13 @@ impl GiteaOperator {
         let scheme = if resource.data["spec"]["giteaSsl"] == true { "https" } else { "http" };
         let spec = GiteaSpec { name: process_name(key), root_url: format!("{scheme}://{host}/") };
         let instance = Instance { key, resource, openshift: platform.openshift, domain: &platform.domain };
-        // The process takes a second; its objects are made meanwhile.
-        let (process, ()) =
-            tokio::try_join!(launch(platform.gitea.clone(), spec), self.make_objects(&instance))?;
+        // The process takes a second; its objects are made meanwhile. Neither is given up when the other
+        // fails: a start that went on unattended would meet the next attempt's.
+        let (process, objects) =
+            tokio::join!(launch(platform.gitea.clone(), spec), self.make_objects(&instance));
+        let process = process?;
         platform.backends.set(&key.namespace, &key.name, Backend::Address(process.address));
+        objects?;
         if !self.is_published(key) {
             return Ok(());
         }

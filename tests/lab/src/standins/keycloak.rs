@@ -189,8 +189,8 @@ async fn authenticate(State(server): State<Arc<Server>>, request: Request, next:
 
 #[derive(Deserialize)]
 struct Grant {
-    #[serde(default)]
-    grant_type: String,
+    #[serde(default, rename = "grant_type")]
+    kind: String,
     #[serde(default)]
     client_id: String,
     #[serde(default)]
@@ -210,7 +210,7 @@ async fn token(
     if realm != REALM && realm != "master" {
         return (StatusCode::NOT_FOUND, Json(json!({ "error": "Realm does not exist" }))).into_response();
     }
-    if grant.grant_type != "password" {
+    if grant.kind != "password" {
         return refused(StatusCode::BAD_REQUEST, "unsupported_grant_type", "Unsupported grant_type");
     }
     if grant.client_id != "admin-cli" {

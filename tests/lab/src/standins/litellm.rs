@@ -15,6 +15,7 @@
 //! `{"status": "success"}`, whatever was asked, and does nothing. Subject: path, query and body, and the
 //! aliases of the hashes named there.
 
+mod duration;
 mod keys;
 #[cfg(test)]
 mod shapes;
@@ -196,7 +197,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// Reads a body as FastAPI does: whatever does not fit is 422.
+/// Reads a body as `FastAPI` does: whatever does not fit is 422.
 fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refusal> {
     serde_json::from_slice(body).map_err(|error| Refusal {
         status: 422,
@@ -222,7 +223,7 @@ async fn delete(State(proxy): State<Arc<Proxy>>, body: Bytes) -> Result<Json<Val
     proxy.table.with(|table| table.delete(&request)).map(Json)
 }
 
-/// Query of `/key/list` as sent: numbers are checked by hand, to refuse them as FastAPI does.
+/// Query of `/key/list` as sent: numbers are checked by hand, to refuse them as `FastAPI` does.
 #[derive(Debug, Deserialize)]
 struct ListParameters {
     page: Option<String>,

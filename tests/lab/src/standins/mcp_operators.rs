@@ -1,8 +1,8 @@
 //! Stand-in for the ToolHive operator (0.47): gives each `MCPServer` its objects and its status.
 //!
-//! Imitates: the MCP reference, section 3: proxy Deployment and workload StatefulSet `{name}`, Services
-//! `mcp-{name}-proxy`, `mcp-{name}`, `mcp-{name}-headless`, ServiceAccounts `{name}-proxy-runner` (with
-//! Role and RoleBinding) and `{name}-sa`, ConfigMap `{name}-runconfig`, all owned by the MCPServer; phase
+//! Imitates: the MCP reference, section 3: proxy Deployment and workload `StatefulSet` `{name}`, Services
+//! `mcp-{name}-proxy`, `mcp-{name}`, `mcp-{name}-headless`, `ServiceAccount`s `{name}-proxy-runner` (with
+//! Role and `RoleBinding`) and `{name}-sa`, `ConfigMap` `{name}-runconfig`, all owned by the `MCPServer`; phase
 //! `Pending`, then `Ready` (the word since 0.17; `Running` is refused by the installed schema), `url` by
 //! transport, condition `Ready`, `readyReplicas`, `observedGeneration`.
 //!
@@ -29,7 +29,7 @@ use crate::platform::{Behaviour, StandIn};
 const MANAGER: &str = "toolhive-operator";
 const RUNNER_IMAGE: &str = "ghcr.io/stacklok/toolhive/proxyrunner:v0.47.0";
 
-/// Runs MCPServers.
+/// Runs `MCPServer`s.
 pub(crate) struct ToolHive {
     /// Where they are.
     pub(crate) cluster: Cluster,

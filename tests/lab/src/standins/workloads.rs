@@ -1,9 +1,9 @@
 //! Stand-in for scheduler, kubelet and volume provisioner: there is no node, so nothing runs.
 //!
 //! Imitates: pods become Running and Ready, pods of Jobs Succeeded, claims Bound; a pod whose environment
-//! names a missing Secret, ConfigMap or key stays in `CreateContainerConfigError`, one whose volume names
+//! names a missing Secret, `ConfigMap` or key stays in `CreateContainerConfigError`, one whose volume names
 //! a missing one stays in `ContainerCreating`, and an image that cannot be pulled in `ImagePullBackOff`,
-//! with the kubelet's words. Everything above pods is real: Deployments, StatefulSets and Jobs get their
+//! with the kubelet's words. Everything above pods is real: Deployments, `StatefulSet`s and Jobs get their
 //! status from the real controllers, so quotas, limit ranges and missing service accounts show as they do
 //! on a cluster. Only tenants' namespaces are looked at.
 //!
@@ -39,7 +39,7 @@ impl Reconciler for Kubelet {
     const STAND_IN: StandIn = StandIn::Workloads;
     const WATCHES: &'static [Kind] = &[Kind::Pod, Kind::PersistentVolumeClaim, Kind::Secret, Kind::ConfigMap];
 
-    /// A Secret or ConfigMap may be what a waiting pod of its namespace lacks.
+    /// A Secret or `ConfigMap` may be what a waiting pod of its namespace lacks.
     fn affected(&self, change: &Change) -> Vec<ObjectKey> {
         let key = &change.key;
         if !is_tenant_namespace(&key.namespace) {
@@ -117,13 +117,13 @@ fn containers(pod: &DynamicObject) -> Vec<(String, String)> {
     containers.into_iter().flatten().map(|each| (text(&each["name"]), text(&each["image"]))).collect()
 }
 
-/// The keys of a Secret or ConfigMap.
+/// The keys of a Secret or `ConfigMap`.
 fn keys(object: &DynamicObject) -> BTreeSet<String> {
     let maps = ["data", "binaryData"].into_iter().filter_map(|field| object.data[field].as_object());
     maps.flat_map(|map| map.keys().cloned()).collect()
 }
 
-/// What becomes of the pod. `find` gives the keys of a Secret or ConfigMap of its namespace.
+/// What becomes of the pod. `find` gives the keys of a Secret or `ConfigMap` of its namespace.
 fn decide(pod: &DynamicObject, find: impl Fn(Kind, &str) -> Option<BTreeSet<String>>) -> PodState {
     let spec = &pod.data["spec"];
     let volumes = spec["volumes"].as_array().into_iter().flatten();

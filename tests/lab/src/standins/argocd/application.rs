@@ -180,7 +180,7 @@ impl Controller {
         let automated = spec["syncPolicy"]["automated"].is_object();
         let attempted = memory.synced.as_ref().is_some_and(|(synced, _)| synced == spec);
         if automated && !attempted {
-            let outcome = self.sync(&project.data["spec"], namespace, &chart, &bundle).await;
+            let outcome = self.sync(&project, namespace, &chart, &bundle).await;
             memory.synced = Some((spec.clone(), outcome));
         }
         let outcome = memory.synced.as_ref().map(|(_, outcome)| outcome.clone());
@@ -192,20 +192,23 @@ impl Controller {
 
     /// One sync operation. Failures are final for this spec, as there: the same revision with the same
     /// parameters is not tried again.
-    async fn sync(&self, project: &Value, namespace: &str, chart: &Chart, bundle: &Bundle) -> SyncOutcome {
+    async fn sync(
+        &self,
+        project: &DynamicObject,
+        namespace: &str,
+        chart: &Chart,
+        bundle: &Bundle,
+    ) -> SyncOutcome {
+        let name = project.metadata.name.as_deref().unwrap_or_default();
         for (group, kind) in cluster_scoped(chart) {
-            if !project::permits_cluster_kind(project, group, kind) {
-                let message =
-                    format!("resource {group}:{kind} is not permitted in project {}", "of the Application");
+            if !project::permits_cluster_kind(&project.data["spec"], group, kind) {
+                let message = format!("resource {group}:{kind} is not permitted in project {name}");
                 return SyncOutcome::Failed(message);
             }
         }
-        let results = try_join_all(bundle.objects.iter().map(|(target, object)| async move {
-            let manager = MANAGER;
-            self.cluster.apply(manager, target, object.clone()).await.map(drop)
-        }))
-        .await;
-        match results {
+        let objects = bundle.objects.iter();
+        let writes = objects.map(|(target, object)| self.cluster.apply(MANAGER, target, object.clone()));
+        match try_join_all(writes).await {
             Ok(_) => SyncOutcome::Succeeded,
             Err(error) => SyncOutcome::Failed(refusal(&error, namespace)),
         }
@@ -241,7 +244,7 @@ impl Controller {
         let lacking =
             lacking.map(|name| Health::new(HealthStatus::Progressing, format!("secret {name:?} not found")));
         let health = health::worst(parts.iter().map(|(_, _, health)| health.clone()).chain(lacking));
-        let synced = outcome != None && parts.iter().all(|(_, present, _)| *present) && succeeded;
+        let synced = succeeded && parts.iter().all(|(_, present, _)| *present);
         Deployed { revision: chart.revision.clone(), synced, health, parts, outcome }
     }
 

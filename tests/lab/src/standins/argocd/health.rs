@@ -12,7 +12,6 @@ pub(super) enum HealthStatus {
     Progressing,
     Degraded,
     Missing,
-    Unknown,
 }
 
 /// How an object is, and why.

@@ -71,11 +71,12 @@ pub(super) fn permits_destination(project: &Value, namespace: &str) -> bool {
         let (denies_server, server) = fits("server", IN_CLUSTER_SERVER);
         let (denies_name, name) = fits("name", IN_CLUSTER_NAME);
         let (denies_namespace, in_namespace) = fits("namespace", namespace);
-        let denied_cluster = (denies_name && !name) || (denies_server && !server && in_namespace);
-        let denied_namespace = denies_namespace && !in_namespace && server;
+        let denied = (denies_name && !name)
+            || (denies_server && !server && in_namespace)
+            || (denies_namespace && !in_namespace && server);
         if (server || name) && in_namespace {
             permitted = true;
-        } else if denied_cluster || denied_namespace {
+        } else if denied {
             return false;
         }
     }

@@ -106,14 +106,8 @@ fn substitute(text: &str, parameters: &Parameters) -> Result<String, GenerationE
         };
         let tag = &tag_and_rest[..end];
         output.push_str(before);
-        match parameters.iter().find(|(name, _)| name == tag.trim()) {
-            Some((_, value)) => output.push_str(value),
-            None => {
-                output.push_str("{{");
-                output.push_str(tag);
-                output.push_str("}}");
-            }
-        }
+        let value = parameters.iter().find(|(name, _)| name == tag.trim()).map(|(_, value)| value.clone());
+        output.push_str(&value.unwrap_or_else(|| format!("{{{{{tag}}}}}")));
         rest = &tag_and_rest[end + 2..];
     }
     output.push_str(rest);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::platform::GiteaInstance;
 
 /// Time for one call; migrations are the slow ones, and the operator gives them as much.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Acts as the administrator that every prepared instance has.
 pub(super) struct Accounts<'a> {

@@ -94,7 +94,7 @@ impl Instance<'_> {
         (ObjectKey::new(kind, &self.key.namespace, name), object)
     }
 
-    /// The settings of the process are the lab's own; the ConfigMap is there because tools look for it.
+    /// The settings of the process are the lab's own; the `ConfigMap` is there because tools look for it.
     fn config(&self) -> Value {
         self.owned(json!({ "data": { "app.ini": "; kept by the lab beside the process\n" } }))
     }
