@@ -20,8 +20,6 @@ apiVersion: batch/v1
 kind: Job
 metadata:
   {{- include "workload.metadata" (merge (dict "name" (printf "%s-handshake-%s" .name $digest)) $scope) | nindent 2 }}
-  annotations:
-    argocd.argoproj.io/sync-wave: "5"
 spec:
   backoffLimit: 2
   activeDeadlineSeconds: {{ add (mul 3 (int $values.handshake.timeoutSeconds)) 60 }}
