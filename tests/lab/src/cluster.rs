@@ -104,10 +104,9 @@ impl Cluster {
             routes: !theirs.contains("routes.route.openshift.io"),
             workloads: !has_nodes(&client).await?,
         };
-        let domain = match theirs.contains("ingresses.config.openshift.io") {
-            true => ingress_domain(&client).await?.unwrap_or_else(|| domain.to_owned()),
-            false => domain.to_owned(),
-        };
+        let settled = theirs.contains("ingresses.config.openshift.io");
+        let given = if settled { ingress_domain(&client).await? } else { None };
+        let domain = given.unwrap_or_else(|| domain.to_owned());
         let mut manifests = crds::load(&parts.crds, openshift)?;
         manifests.retain(|manifest| !theirs.contains(manifest.name.as_str()));
         install(&client, manifests, &domain, openshift, &pki.ca).await?;

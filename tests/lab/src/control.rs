@@ -137,7 +137,7 @@ impl Caller {
     /// When the HTTP client cannot be built.
     pub fn new(state: &State) -> anyhow::Result<Self> {
         let settings = tenant_kit::http::ClientSettings {
-            timeout: Some(Duration::from_secs(60)),
+            timeout: Some(Duration::from_mins(1)),
             ..tenant_kit::http::ClientSettings::new("lab")
         };
         let http = tenant_kit::http::client(&settings)?;

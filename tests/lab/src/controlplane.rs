@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// A cold machine needs a few seconds; past this something is wrong.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// The component names, as in `lab status` and `lab logs`.
 pub const ETCD: &str = "etcd";

@@ -24,7 +24,7 @@ use crate::{
     supervisor::{Options, Prepared, Supervisor},
 };
 
-const START_LIMIT: Duration = Duration::from_secs(120);
+const START_LIMIT: Duration = Duration::from_mins(2);
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 
 /// What `up` found or did.
@@ -168,13 +168,12 @@ pub async fn down(directories: &Directories, name: &str) -> anyhow::Result<bool>
     let supervisor = Record::read(&record(&residence)).context("find the lab's process")?;
     supervisor.terminate();
     let free = async || residence.take().ok().flatten();
-    let held = match polling::until(STOP_LIMIT, free).await {
-        Some(held) => held,
-        None => {
-            supervisor.kill();
-            let killed = polling::until(STOP_LIMIT, free).await;
-            killed.with_context(|| format!("process {} does not end", supervisor.pid))?
-        }
+    let held = if let Some(held) = polling::until(STOP_LIMIT, free).await {
+        held
+    } else {
+        supervisor.kill();
+        let killed = polling::until(STOP_LIMIT, free).await;
+        killed.with_context(|| format!("process {} does not end", supervisor.pid))?
     };
     processes::clean(residence.directory());
     held.remove().context("remove the lab's folder")?;

@@ -15,7 +15,7 @@ use crate::platform::parking::Guarded;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StandIn {
-    /// Argo CD: ApplicationSets to Applications, sync and health.
+    /// Argo CD: `ApplicationSet` to `Application`s, sync and health.
     Argocd,
     /// The Gitea operator: instance, Route, users, status of a `Gitea` resource.
     GiteaOperator,
@@ -23,9 +23,9 @@ pub enum StandIn {
     Gitea,
     /// Route admission: host and conditions.
     Routes,
-    /// The operators that give MCPServer resources their Deployments and status.
+    /// The operators that give `MCPServer` resources their Deployments and status.
     McpOperators,
-    /// Readiness of Deployments, StatefulSets, Jobs, volume claims.
+    /// Readiness of Deployments, stateful sets, Jobs, volume claims.
     Workloads,
     /// The LiteLLM proxy's key API.
     Litellm,

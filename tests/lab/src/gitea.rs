@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// A copy is ready in less than a second; past this something is wrong.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// What to start.
 #[derive(Clone, Debug)]

@@ -25,7 +25,7 @@ use crate::{
     polling,
 };
 
-const SETTLE_LIMIT: Duration = Duration::from_secs(60);
+const SETTLE_LIMIT: Duration = Duration::from_mins(1);
 /// A year: longer than any lab lives.
 const TOKEN_SECONDS: i64 = 365 * 24 * 3600;
 const AT_ONCE: usize = 16;

@@ -58,7 +58,7 @@ impl Lab {
         let (stop, stopped) = oneshot::channel();
         let (report, started) = oneshot::channel();
         let thread =
-            thread::Builder::new().name("lab".into()).spawn(move || live(options, report, stopped))?;
+            thread::Builder::new().name("lab".into()).spawn(move || live(&options, report, stopped))?;
         match started.await {
             Ok((supervisor, state, runtime)) => {
                 Ok(Self { state, supervisor, runtime, stop: Some(stop), thread: Some(thread) })
@@ -136,7 +136,7 @@ impl Drop for Lab {
 
 /// The lab's thread: its whole life.
 fn live(
-    options: Options,
+    options: &Options,
     report: oneshot::Sender<Started>,
     stopped: oneshot::Receiver<()>,
 ) -> anyhow::Result<()> {
@@ -149,7 +149,7 @@ fn live(
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let lived = runtime.block_on(async {
         let prepared = Prepared::ensure(&directories, Progress::stderr()).await?;
-        let supervisor = Arc::new(Supervisor::start(&prepared, residence.directory(), &options).await?);
+        let supervisor = Arc::new(Supervisor::start(&prepared, residence.directory(), options).await?);
         let token = crate::random_text();
         let address = crate::control::serve(Arc::clone(&supervisor), &token).await?;
         let state = supervisor.state(&options.name, address, token)?;

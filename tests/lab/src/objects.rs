@@ -9,9 +9,9 @@ pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Its value, and the lab's field manager.
 pub const MANAGER: &str = "tenant-lab";
 
-/// The namespace of the platform's own ServiceAccount, and of tenant records.
+/// The namespace of the platform's own service account, and of tenant records.
 pub const SYSTEM_NAMESPACE: &str = "tenant-system";
-/// The ServiceAccount whose token orders are given: cluster administrator, as upstream's deployer is.
+/// The service account whose token orders are given: cluster administrator, as upstream's deployer is.
 pub const DEPLOYER: &str = "deployer";
 
 const GITOPS: &str = "openshift-gitops";

@@ -8,7 +8,7 @@
 //! What is real, so that no stand-in imitates it: every controller of kube-controller-manager except the
 //! node ones runs, Deployments and Jobs included; there is no scheduler, no node and no kubelet. Pods
 //! therefore stay Pending until a stand-in patches their status to Running and Ready, whereupon the real
-//! controllers compute the status of Deployments, StatefulSets and Jobs (as KWOK does it). A pod without
+//! controllers compute the status of Deployments, stateful sets and Jobs (as KWOK does it). A pod without
 //! `nodeName` goes away at once when it is deleted, so never bind one. Volume claims have no provisioner.
 
 use std::{collections::HashMap, fmt, net::SocketAddr, path::PathBuf, sync::Arc};

@@ -24,75 +24,86 @@ use super::{
 const MODULE: [(&str, &str); 2] =
     [("go.mod", include_str!("../../go/crds/go.mod")), ("go.sum", include_str!("../../go/crds/go.sum"))];
 
-const OPENSHIFT: &str = "github.com/openshift/api";
-const ARGOCD: &str = "github.com/argoproj/argo-cd/v3";
-const TOOLHIVE: &str = "github.com/stacklok/toolhive";
+/// A module and the manifests taken from it.
+#[derive(Debug)]
+struct Source {
+    module: &'static str,
+    /// Whether only an OpenShift cluster has them.
+    openshift: bool,
+    folder: &'static str,
+    manifests: &'static [&'static str],
+}
 
-/// Manifests below the modules' folders, without OpenShift's.
-const EVERYWHERE: [(&str, &str); 9] = [
-    (ARGOCD, "manifests/crds/application-crd.yaml"),
-    (ARGOCD, "manifests/crds/applicationset-crd.yaml"),
-    (ARGOCD, "manifests/crds/appproject-crd.yaml"),
-    (TOOLHIVE, "deploy/charts/operator-crds/files/crds/toolhive.stacklok.dev_mcpauthzconfigs.yaml"),
-    (TOOLHIVE, "deploy/charts/operator-crds/files/crds/toolhive.stacklok.dev_mcpexternalauthconfigs.yaml"),
-    (TOOLHIVE, "deploy/charts/operator-crds/files/crds/toolhive.stacklok.dev_mcpgroups.yaml"),
-    (TOOLHIVE, "deploy/charts/operator-crds/files/crds/toolhive.stacklok.dev_mcpoidcconfigs.yaml"),
-    (TOOLHIVE, "deploy/charts/operator-crds/files/crds/toolhive.stacklok.dev_mcpservers.yaml"),
-    (TOOLHIVE, "deploy/charts/operator-crds/files/crds/toolhive.stacklok.dev_mcptoolconfigs.yaml"),
+const SOURCES: [Source; 3] = [
+    Source {
+        module: "github.com/argoproj/argo-cd/v3",
+        openshift: false,
+        folder: "manifests/crds",
+        manifests: &["application-crd.yaml", "applicationset-crd.yaml", "appproject-crd.yaml"],
+    },
+    Source {
+        module: "github.com/stacklok/toolhive",
+        openshift: false,
+        folder: "deploy/charts/operator-crds/files/crds",
+        manifests: &[
+            "toolhive.stacklok.dev_mcpauthzconfigs.yaml",
+            "toolhive.stacklok.dev_mcpexternalauthconfigs.yaml",
+            "toolhive.stacklok.dev_mcpgroups.yaml",
+            "toolhive.stacklok.dev_mcpoidcconfigs.yaml",
+            "toolhive.stacklok.dev_mcpservers.yaml",
+            "toolhive.stacklok.dev_mcptoolconfigs.yaml",
+        ],
+    },
+    Source {
+        module: "github.com/openshift/api",
+        openshift: true,
+        folder: "",
+        manifests: &[
+            "config/v1/zz_generated.crd-manifests/0000_10_config-operator_01_consoles.crd.yaml",
+            "config/v1/zz_generated.crd-manifests/0000_10_config-operator_01_ingresses.crd.yaml",
+            "config/v1/zz_generated.crd-manifests/0000_10_config-operator_01_oauths.crd.yaml",
+            "operator/v1/zz_generated.crd-manifests/0000_50_console_01_consoles.crd.yaml",
+            "operator/v1/zz_generated.crd-manifests/0000_50_ingress_00_ingresscontrollers.crd.yaml",
+            "quota/v1/zz_generated.crd-manifests/0000_03_config-operator_01_clusterresourcequotas.crd.yaml",
+            "route/v1/zz_generated.crd-manifests/routes-Default.crd.yaml",
+            "security/v1/zz_generated.crd-manifests/\
+             0000_03_config-operator_01_securitycontextconstraints-Default.crd.yaml",
+        ],
+    },
 ];
 
-/// What only an OpenShift cluster has.
-const ON_OPENSHIFT: [(&str, &str); 8] = [
-    (OPENSHIFT, "config/v1/zz_generated.crd-manifests/0000_10_config-operator_01_consoles.crd.yaml"),
-    (OPENSHIFT, "config/v1/zz_generated.crd-manifests/0000_10_config-operator_01_ingresses.crd.yaml"),
-    (OPENSHIFT, "config/v1/zz_generated.crd-manifests/0000_10_config-operator_01_oauths.crd.yaml"),
-    (OPENSHIFT, "operator/v1/zz_generated.crd-manifests/0000_50_console_01_consoles.crd.yaml"),
-    (OPENSHIFT, "operator/v1/zz_generated.crd-manifests/0000_50_ingress_00_ingresscontrollers.crd.yaml"),
-    (
-        OPENSHIFT,
-        "quota/v1/zz_generated.crd-manifests/0000_03_config-operator_01_clusterresourcequotas.crd.yaml",
-    ),
-    (OPENSHIFT, "route/v1/zz_generated.crd-manifests/routes-Default.crd.yaml"),
-    (
-        OPENSHIFT,
-        "security/v1/zz_generated.crd-manifests/\
-         0000_03_config-operator_01_securitycontextconstraints-Default.crd.yaml",
-    ),
-];
+/// The folders of a finished build.
+const EVERYWHERE: &str = "everywhere";
+const ON_OPENSHIFT: &str = "openshift";
 
 /// Bump when [`own`] or the conversion below changes.
-const REVISION: &str = "1";
+const REVISION: &str = "2";
 
 /// The folder of finished manifests: `everywhere/` and `openshift/`, one JSON file per CRD.
 ///
 /// # Errors
 /// When the modules cannot be downloaded or a manifest cannot be read.
 pub async fn ensure(cache: &Cache, progress: Progress) -> Result<PathBuf, BuildError> {
-    let lists = format!("{EVERYWHERE:?} {ON_OPENSHIFT:?}");
-    let key = Key::default().with("go.sum", MODULE[1].1).with("manifests", lists).with("revision", REVISION);
+    let key = Key::default()
+        .with("go.sum", MODULE[1].1)
+        .with("manifests", format!("{SOURCES:?}"))
+        .with("revision", REVISION);
     cache
         .entry("crds", &key, progress, async |partial| {
             let task = progress.begin("reading the CRDs of OpenShift, Argo CD and ToolHive (once)");
             let module = sources(partial, &MODULE)?;
-            let paths = [OPENSHIFT, ARGOCD, TOOLHIVE];
-            let versions = paths.map(|path| pinned(MODULE[0].1, path));
-            let [openshift, argocd, toolhive] = versions;
-            let versions = [openshift?, argocd?, toolhive?];
-            let folders = golang::download(&module, &versions.each_ref().map(String::as_str)).await?;
-            let folder = |module: &str| {
-                let position = paths.iter().position(|path| *path == module);
-                &folders[position.expect("every manifest names one of the three modules")]
-            };
-            for (list, name, ours) in [
-                (&EVERYWHERE[..], "everywhere", own::everywhere()),
-                (&ON_OPENSHIFT[..], "openshift", own::on_openshift()),
-            ] {
-                let target = partial.join(name);
-                fs::create_dir_all(&target).map_err(unwritable(&target))?;
-                for (module, path) in list {
-                    write(&target, &read(&folder(module).join(path))?)?;
+            let [argocd, toolhive, openshift] = SOURCES.map(|source| pinned(MODULE[0].1, source.module));
+            let folders = golang::download(&module, &[&argocd?, &toolhive?, &openshift?]).await?;
+            let targets = [EVERYWHERE, ON_OPENSHIFT].map(|name| partial.join(name));
+            for (target, ours) in targets.iter().zip([own::everywhere(), own::on_openshift()]) {
+                fs::create_dir_all(target).map_err(unwritable(target))?;
+                ours.into_iter().try_for_each(|definition| write(target, definition))?;
+            }
+            for (source, folder) in SOURCES.iter().zip(folders) {
+                let folder = folder.join(source.folder);
+                for manifest in source.manifests {
+                    write(&targets[usize::from(source.openshift)], read(&folder.join(manifest))?)?;
                 }
-                ours.iter().try_for_each(|definition| write(&target, definition))?;
             }
             task.done();
             Ok(())
@@ -115,7 +126,7 @@ pub struct Manifest {
 /// When the folder cannot be read.
 pub fn load(folder: &Path, openshift: bool) -> Result<Vec<Manifest>, BuildError> {
     let mut manifests = Vec::new();
-    for name in ["everywhere", "openshift"].into_iter().take(if openshift { 2 } else { 1 }) {
+    for name in [EVERYWHERE, ON_OPENSHIFT].into_iter().take(if openshift { 2 } else { 1 }) {
         let folder = folder.join(name);
         let unreadable = |source| BuildError::Cache { path: folder.clone(), source };
         for entry in fs::read_dir(&folder).map_err(unreadable)? {
@@ -137,8 +148,7 @@ fn read(path: &Path) -> Result<Value, BuildError> {
     }
 }
 
-fn write(folder: &Path, definition: &Value) -> Result<(), BuildError> {
-    let mut definition = definition.clone();
+fn write(folder: &Path, mut definition: Value) -> Result<(), BuildError> {
     definition["metadata"]["labels"][MANAGED_BY] = MANAGER.into();
     let path = folder.join(format!("{}.json", definition["metadata"]["name"].as_str().unwrap_or_default()));
     fs::write(&path, definition.to_string()).map_err(unwritable(&path))

@@ -30,7 +30,7 @@ pub struct Toolchain {
 }
 
 impl Toolchain {
-    /// Asks `go` what it is, and checks for the C compiler that Gitea's SQLite needs.
+    /// Asks `go` what it is, and checks for the C compiler that Gitea's database needs.
     ///
     /// # Errors
     /// When either is missing.
@@ -97,7 +97,10 @@ impl GoBuild<'_> {
             .kill_on_drop(true)
             .spawn()
             .map_err(|source| BuildError::Start { what, source })?;
-        let mut lines = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
+        let Some(output) = child.stderr.take() else {
+            return Err(BuildError::Failed { what, output: String::new() });
+        };
+        let mut lines = BufReader::new(output).lines();
         let (mut packages, mut downloads, mut tail) = (0_usize, 0_usize, Vec::new());
         let mut tick = interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);

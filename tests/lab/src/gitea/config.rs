@@ -1,7 +1,7 @@
 //! One instance's `app.ini` and Git configuration.
 //!
 //! What users of the API can tell apart is as the Gitea operator sets it (provisioning reference, 4.3:
-//! no password rules, CORS for everybody, no sign-in to read, no OAuth2); the rest is set for a fast
+//! no password rules, CORS for everybody, no sign-in to read, no OAuth); the rest is set for a fast
 //! start and cheap writes, because the data is thrown away.
 
 use std::{
