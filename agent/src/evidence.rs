@@ -1,5 +1,8 @@
 //! What we know about a failed run, redacted and reduced. Nothing here was written by a model.
 
+mod objects;
+pub mod plan;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

@@ -3,6 +3,7 @@
 //! The path of a report: intake, evidence, redaction, reduction, rules, fingerprint, model (optional),
 //! verification, issue, filing. The model diagnoses; code files.
 
+pub mod cluster;
 pub mod command;
 pub mod diagnosis;
 pub mod dialogue;
@@ -11,11 +12,14 @@ pub mod excerpt;
 pub mod fingerprint;
 pub mod injection;
 pub mod issue;
+pub mod journal;
 pub mod lines;
 pub mod model;
 pub mod redact;
+pub mod report;
 pub mod rules;
 pub mod settings;
+pub mod store;
 pub mod text;
 
 /// Sent with every request of ours.

@@ -1,0 +1,89 @@
+//! Nothing accepted is lost, whatever the file looks like after a crash.
+
+use super::*;
+use crate::report::{Outcome, Report};
+use jiff::Timestamp;
+use proptest::prelude::*;
+
+fn record(id: &str) -> Record {
+    let report = Report { namespace: "n".into(), pod_name: format!("pod-{id}"), ..Report::default() };
+    Record::new(id.to_owned(), report, format!("key-{id}"), Timestamp::from_second(1_000).expect("valid"))
+}
+
+fn ids(records: &[Record]) -> Vec<&str> {
+    records.iter().map(|r| r.id.as_str()).collect()
+}
+
+#[tokio::test]
+async fn what_was_appended_comes_back_and_the_newest_state_counts() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let (journal, empty) = Journal::open(dir.path()).expect("opens");
+    assert!(empty.is_empty());
+    assert_eq!(journal.append(&record("a")).await, Durability::Disk);
+    journal.append(&record("b")).await;
+    journal.append(&Record { outcome: Outcome::Created, ..record("a") }).await;
+    let (_, records) = Journal::open(dir.path()).expect("opens again");
+    assert_eq!(ids(&records), ["a", "b"]);
+    assert_eq!(records[0].outcome, Outcome::Created);
+}
+
+#[tokio::test]
+async fn many_at_once_share_a_sync() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let (journal, _) = Journal::open(dir.path()).expect("opens");
+    let records: Vec<_> = (0..500).map(|i| record(&format!("{i:03}"))).collect();
+    let kept = futures::future::join_all(records.iter().map(|r| journal.append(r))).await;
+    assert!(kept.iter().all(|k| *k == Durability::Disk));
+    let syncs = journal.health().syncs.load(Ordering::Relaxed);
+    assert!(syncs < 250, "{syncs} syncs for 500 entries");
+    assert_eq!(Journal::open(dir.path()).expect("opens").1.len(), 500);
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_written_is_an_error_and_memory_is_announced() {
+    let file = tempfile::NamedTempFile::new().expect("temporary file");
+    assert!(Journal::open(&file.path().join("below")).is_err());
+    let journal = Journal::in_memory();
+    assert_eq!(journal.append(&record("a")).await, Durability::Memory);
+    assert!(journal.health().degraded.load(Ordering::Relaxed));
+}
+
+#[tokio::test]
+async fn a_rewrite_keeps_every_unfinished_record() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let path = dir.path().join("journal");
+    let finished = |i: i32| Record { outcome: Outcome::Created, ..record(&format!("f{i:05}")) };
+    let mut bytes = frame::build(&serde_json::to_vec(&record("open")).expect("json"));
+    for i in 0..1_500 {
+        bytes.extend(frame::build(&serde_json::to_vec(&finished(i)).expect("json")));
+    }
+    std::fs::write(&path, &bytes).expect("written");
+    let file = OpenOptions::new().append(true).open(&path).expect("opens");
+    let health = Arc::new(Health::default());
+    let mut writer = Writer { path: path.clone(), file, length: bytes.len() as u64, health };
+    writer.compact().expect("rewritten");
+    writer.commit(&frame::build(&serde_json::to_vec(&record("later")).expect("json"))).expect("still writable");
+    let (_, records) = Journal::open(dir.path()).expect("opens");
+    assert_eq!(records.len(), KEEP_FINISHED + 2);
+    assert!(ids(&records).contains(&"open") && ids(&records).contains(&"later"));
+}
+
+proptest! {
+    #[test]
+    fn a_tail_torn_or_overwritten_anywhere_costs_only_what_was_not_synced(cut in 0usize..2_000, noise in any::<Vec<u8>>()) {
+        let frames: Vec<_> = (0..5).map(|i| frame::build(&serde_json::to_vec(&record(&i.to_string())).expect("json"))).collect();
+        let whole: Vec<u8> = frames.concat();
+        let cut = cut.min(whole.len());
+        let mut bytes = whole[..cut].to_vec();
+        bytes.extend(&noise);
+        let (payloads, good) = frame::read(&bytes);
+        let mut complete = 0;
+        let mut end = 0;
+        for frame in &frames {
+            end += frame.len();
+            complete += usize::from(end <= cut);
+        }
+        prop_assert!(payloads.count() >= complete, "{complete} frames were complete");
+        prop_assert!(good <= bytes.len());
+    }
+}
