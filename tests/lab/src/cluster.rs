@@ -62,6 +62,7 @@ impl Cluster {
     ) -> anyhow::Result<Self> {
         let manifests = crds::load(&parts.crds, openshift)?;
         let plane = ControlPlane::start(&parts.control_plane, directory, pki, processes).await?;
+        tracing::info!(url = plane.url, "the API server is ready");
         install(&plane.client, manifests, domain, openshift, &pki.ca).await?;
         Ok(Self {
             token: installation::token(&plane.client).await?,
@@ -142,7 +143,9 @@ async fn install(
         installation::create(client, objects::namespaces(openshift)),
         installation::define(client, manifests),
     )?;
+    tracing::info!("the CRDs are served");
     installation::create(client, objects::settings(domain, openshift, ca)).await?;
+    tracing::info!("the platform's objects are there");
     Ok(())
 }
 

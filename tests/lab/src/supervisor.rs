@@ -114,7 +114,11 @@ impl Supervisor {
                 Some(file) => Cluster::complete(parts, file, directory, &domain, openshift, &pki).await,
             }
         };
-        let forge = async { gitea.start_forge(&prepared.forge).await.map_err(anyhow::Error::from) };
+        let forge = async {
+            let forge = gitea.start_forge(&prepared.forge).await?;
+            tracing::info!(url = forge.url(), "the forge is ready");
+            anyhow::Ok(forge)
+        };
         let (cluster, forge) = tokio::try_join!(cluster, forge)?;
 
         let faults = Arc::new(Faults::default());
@@ -132,6 +136,7 @@ impl Supervisor {
         };
         let stand_ins = standins::start_some(platform, cluster.selection).await;
         let stand_ins = stand_ins.context("start the stand-ins")?;
+        tracing::info!("the stand-ins are ready");
         let (processes, shutdown) = (Arc::clone(processes), shutdown.clone());
         Ok(Self { cluster, router_ca, gitea, forge, stand_ins, faults, processes, shutdown })
     }
