@@ -52,6 +52,8 @@ pub struct Parts {
     pub crds: PathBuf,
     /// Where what is prepared from these parts is cached, too.
     pub cache: Cache,
+    /// Distinguishes this control plane from another, for what is prepared from it.
+    pub control_plane_key: Key,
     /// Distinguishes this Gitea from another, for what is prepared from it.
     pub gitea_key: Key,
 }
@@ -65,9 +67,9 @@ pub async fn ensure(directories: &Directories, progress: Progress) -> Result<Par
     golang::require("git", "git", "Gitea needs it: apt-get install git").await?;
     let cache = Cache::new(directories.builds());
 
-    let key = key(&toolchain, &CONTROL_PLANE, &CONTROL_PLANE_FLAGS);
+    let control_plane_key = key(&toolchain, &CONTROL_PLANE, &CONTROL_PLANE_FLAGS);
     let control_plane = cache
-        .entry("control-plane", &key, progress, async |partial| {
+        .entry("control-plane", &control_plane_key, progress, async |partial| {
             let module = sources(partial, &CONTROL_PLANE)?;
             let output = partial.join("controlplane");
             let build =
@@ -76,7 +78,7 @@ pub async fn ensure(directories: &Directories, progress: Progress) -> Result<Par
         })
         .await?;
 
-    let gitea_key = self::key(&toolchain, &GITEA, &GITEA_FLAGS);
+    let gitea_key = key(&toolchain, &GITEA, &GITEA_FLAGS);
     let gitea = cache
         .entry("gitea", &gitea_key, progress, async |partial| {
             let module = sources(partial, &GITEA)?;
@@ -99,6 +101,7 @@ pub async fn ensure(directories: &Directories, progress: Progress) -> Result<Par
         gitea_static: gitea.join("static"),
         crds: crds::ensure(&cache, progress).await?,
         cache,
+        control_plane_key,
         gitea_key,
     })
 }

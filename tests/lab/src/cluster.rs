@@ -17,7 +17,7 @@ use kube::{
 
 use crate::{
     builds::{Parts, crds},
-    controlplane::ControlPlane,
+    controlplane::{ControlPlane, prepared},
     files::private,
     installation, objects,
     pki::Pki,
@@ -48,22 +48,25 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts a control plane in `directory` and fills it.
+    /// Starts a control plane in `directory` from the prepared `store`, and completes it.
     ///
     /// # Errors
     /// When it does not come up or refuses an object.
     pub async fn start(
-        parts: &Parts,
+        binary: &Path,
+        store: &Path,
         directory: &Path,
         domain: &str,
         openshift: bool,
         pki: &Pki,
         processes: &Arc<Processes>,
     ) -> anyhow::Result<Self> {
-        let manifests = crds::load(&parts.crds, openshift)?;
-        let plane = ControlPlane::start(&parts.control_plane, directory, pki, processes).await?;
+        prepared::copy(store, directory).context("copy the cluster's store")?;
+        let plane = ControlPlane::start(binary, directory, pki, processes).await?;
         tracing::info!(url = plane.url, "the API server is ready");
-        install(&plane.client, manifests, domain, openshift, &pki.ca).await?;
+        plane.control(binary, directory, processes)?;
+        installation::create(&plane.client, objects::settings(domain, openshift, &pki.ca)).await?;
+        tracing::info!("the platform's objects are there");
         Ok(Self {
             token: installation::token(&plane.client).await?,
             url: plane.url,
@@ -110,7 +113,11 @@ impl Cluster {
         let domain = given.unwrap_or_else(|| domain.to_owned());
         let mut manifests = crds::load(&parts.crds, openshift)?;
         manifests.retain(|manifest| !theirs.contains(manifest.name.as_str()));
-        install(&client, manifests, &domain, openshift, &pki.ca).await?;
+        tokio::try_join!(
+            installation::create(&client, objects::namespaces(openshift)),
+            installation::define(&client, manifests),
+        )?;
+        installation::create(&client, objects::settings(&domain, openshift, &pki.ca)).await?;
         let token = installation::token(&client).await?;
         let openshift = openshift || theirs.contains("routes.route.openshift.io");
         let kubeconfig = kubeconfig.to_owned();
@@ -130,23 +137,6 @@ impl Cluster {
         installation::undefine(&self.client).await?;
         Ok(())
     }
-}
-
-async fn install(
-    client: &Client,
-    manifests: Vec<crds::Manifest>,
-    domain: &str,
-    openshift: bool,
-    ca: &str,
-) -> anyhow::Result<()> {
-    tokio::try_join!(
-        installation::create(client, objects::namespaces(openshift)),
-        installation::define(client, manifests),
-    )?;
-    tracing::info!("the CRDs are served");
-    installation::create(client, objects::settings(domain, openshift, ca)).await?;
-    tracing::info!("the platform's objects are there");
-    Ok(())
 }
 
 /// The settings of a kubeconfig's current context.

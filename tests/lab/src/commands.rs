@@ -40,7 +40,7 @@ fn print(text: &str) -> anyhow::Result<()> {
 }
 
 /// The lab's process and shells elsewhere must find the same file.
-fn options(arguments: UpArguments) -> anyhow::Result<Options> {
+pub(crate) fn options(arguments: UpArguments) -> anyhow::Result<Options> {
     let kubeconfig = arguments.kubeconfig.map(path::absolute).transpose().context("find the kubeconfig")?;
     Ok(Options { name: arguments.lab.name, plain: arguments.plain, kubeconfig })
 }
@@ -59,10 +59,10 @@ fn option(name: &str) -> String {
     if name == "default" { String::new() } else { format!(" --name {name}") }
 }
 
-pub(crate) async fn start(directories: &Directories, arguments: UpArguments) -> anyhow::Result<State> {
+/// Makes sure that a lab runs.
+pub(crate) async fn start(directories: &Directories, options: &Options) -> anyhow::Result<State> {
     let program = env::current_exe().context("find this program")?;
-    let options = options(arguments)?;
-    match daemon::up(directories, &options, &program, Progress::stderr()).await? {
+    match daemon::up(directories, options, &program, Progress::stderr()).await? {
         Up::Running(state) => Ok(state),
         Up::Started(state, cleaned) => {
             if !cleaned.is_empty() {
@@ -74,7 +74,7 @@ pub(crate) async fn start(directories: &Directories, arguments: UpArguments) -> 
 }
 
 pub(crate) async fn up(directories: &Directories, arguments: UpArguments) -> anyhow::Result<()> {
-    let state = start(directories, arguments).await?;
+    let state = start(directories, &options(arguments)?).await?;
     let parts = Caller::new(&state)?.parts().await?;
     print(&table(&state, &parts))?;
     let name = option(&state.name);

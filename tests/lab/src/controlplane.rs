@@ -4,6 +4,8 @@
 //! controller manager is replaced by a more impatient one around the same code, because it never looks
 //! at a deleted namespace before five seconds have passed: see `go/controlplane/namespaces.go`.
 
+pub mod prepared;
+
 use std::{
     ffi::OsString,
     io,
@@ -16,6 +18,7 @@ use std::{
 use base64::Engine as _;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use serde_json::{Value, json};
+use tenant_kit::http::ClientSettings;
 
 use crate::{
     files::{private, tail},
@@ -36,7 +39,7 @@ pub const CONTROLLER_MANAGER: &str = "kube-controller-manager";
 /// See [`ETCD`].
 pub const NAMESPACE_DELETER: &str = "namespace-deleter";
 
-/// A running control plane.
+/// A running API server with its store.
 pub struct ControlPlane {
     /// Where the API server listens, `https://127.0.0.1:PORT`.
     pub url: String,
@@ -46,11 +49,12 @@ pub struct ControlPlane {
     pub ca: PathBuf,
     /// A client of that kubeconfig.
     pub client: kube::Client,
+    files: Files,
 }
 
 impl ControlPlane {
-    /// Starts the three programs with their data below `directory`; returns when the API server is ready
-    /// and the controllers have been started.
+    /// Starts etcd and the API server with their data below `directory`, where a prepared store may lie
+    /// already; returns when the API server is ready.
     ///
     /// # Errors
     /// When a program cannot be started, ends early or does not become ready within a minute.
@@ -62,9 +66,9 @@ impl ControlPlane {
     ) -> Result<Self, ControlPlaneError> {
         let programs = Programs { binary, directory, processes };
         let files = Files::write(directory, pki).map_err(ControlPlaneError::Files)?;
-        let [etcd, peers, api, controllers] = [(); 4].map(|()| ports::free());
-        let (etcd, api) = (etcd.map_err(ControlPlaneError::Port)?, api.map_err(ControlPlaneError::Port)?);
-        programs.start(ETCD, etcd_flags(directory, etcd, peers.map_err(ControlPlaneError::Port)?))?;
+        let port = || ports::free().map_err(ControlPlaneError::Port);
+        let (etcd, api) = (port()?, port()?);
+        programs.start(ETCD, etcd_flags(directory, etcd, port()?))?;
         programs.start(API_SERVER, files.api_server_flags(etcd, api))?;
 
         let url = format!("https://{api}");
@@ -76,11 +80,25 @@ impl ControlPlane {
         let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         let client = kube::Client::try_from(config).map_err(ControlPlaneError::Client)?;
 
-        programs.ready(API_SERVER, &client).await?;
-        let controllers = controllers.map_err(ControlPlaneError::Port)?;
-        programs.start(CONTROLLER_MANAGER, files.controller_manager_flags(&kubeconfig_file, controllers))?;
-        programs.start(NAMESPACE_DELETER, flags(&[("kubeconfig", kubeconfig_file.clone().into())]))?;
-        Ok(Self { url, kubeconfig: kubeconfig_file, ca: files.ca, client })
+        programs.ready(&url, &files.ca).await?;
+        Ok(Self { url, kubeconfig: kubeconfig_file, ca: files.ca.clone(), client, files })
+    }
+
+    /// Starts the controllers. They are at work within a second; nobody needs to wait for them.
+    ///
+    /// # Errors
+    /// When a program cannot be started.
+    pub fn control(
+        &self,
+        binary: &Path,
+        directory: &Path,
+        processes: &Processes,
+    ) -> Result<(), ControlPlaneError> {
+        let programs = Programs { binary, directory, processes };
+        let listen = ports::free().map_err(ControlPlaneError::Port)?;
+        let kubeconfig = &self.kubeconfig;
+        programs.start(CONTROLLER_MANAGER, self.files.controller_manager_flags(kubeconfig, listen))?;
+        programs.start(NAMESPACE_DELETER, flags(&[("kubeconfig", kubeconfig.into())]))
     }
 }
 
@@ -102,17 +120,25 @@ impl Programs<'_> {
         self.processes.start(&program).map_err(|source| ControlPlaneError::Start { name, source })
     }
 
-    async fn ready(&self, name: &'static str, client: &kube::Client) -> Result<(), ControlPlaneError> {
+    async fn ready(&self, url: &str, ca: &Path) -> Result<(), ControlPlaneError> {
+        let settings = ClientSettings {
+            extra_roots: Some(ca.to_owned()),
+            timeout: Some(Duration::from_secs(5)),
+            ..ClientSettings::new("tenant-lab")
+        };
+        let client = tenant_kit::http::client(&settings).map_err(ControlPlaneError::HttpClient)?;
+        // Readiness is told to everybody (ClusterRole system:public-info-viewer).
+        let ready = format!("{url}/readyz");
         let outcome = polling::until(START_LIMIT, async || {
             if let Some(ended) =
                 [ETCD, API_SERVER].into_iter().find(|name| self.processes.ended(name).is_some())
             {
                 return Some(Err(self.unready(ended, "ended early")));
             }
-            let request = http::Request::get("/readyz").body(Vec::new()).expect("a constant request");
-            client.request_text(request).await.is_ok().then_some(Ok(()))
+            let answer = client.get(&ready).send().await;
+            answer.is_ok_and(|answer| answer.status().is_success()).then_some(Ok(()))
         });
-        outcome.await.unwrap_or_else(|| Err(self.unready(name, "is not ready after a minute")))
+        outcome.await.unwrap_or_else(|| Err(self.unready(API_SERVER, "is not ready after a minute")))
     }
 
     fn unready(&self, name: &'static str, problem: &'static str) -> ControlPlaneError {
@@ -213,11 +239,16 @@ impl Files {
     }
 }
 
+/// Where etcd keeps its data.
+fn store(directory: &Path) -> PathBuf {
+    directory.join("etcd")
+}
+
 fn etcd_flags(directory: &Path, clients: SocketAddr, peers: SocketAddr) -> Vec<OsString> {
     let (clients, peers) = (format!("http://{clients}"), format!("http://{peers}"));
     flags(&[
         ("advertise-client-urls", clients.clone().into()),
-        ("data-dir", directory.join("etcd").into()),
+        ("data-dir", store(directory).into()),
         ("initial-advertise-peer-urls", peers.clone().into()),
         ("initial-cluster", format!("default={peers}").into()),
         ("listen-client-urls", clients.into()),
@@ -265,6 +296,9 @@ pub enum ControlPlaneError {
         /// The end of its log.
         log: String,
     },
+    /// The client that asks for readiness cannot be built.
+    #[error("set up the lab's HTTP client")]
+    HttpClient(#[source] tenant_kit::http::ClientError),
     /// The kubeconfig cannot be used.
     #[error("read the lab's kubeconfig")]
     Kubeconfig(#[from] KubeconfigError),

@@ -47,7 +47,7 @@ pub async fn up(
     progress: Progress,
 ) -> anyhow::Result<Up> {
     let residence = Residence::new(directories, &options.name)?;
-    Prepared::ensure(directories, progress).await?;
+    Prepared::ensure(directories, options, progress).await?;
     sweep(directories).context("clean up temporary labs")?;
     let Some(held) = residence.take().context("lock the lab's folder")? else {
         let task = progress.begin(format_args!("lab {} is running already", options.name));
@@ -137,7 +137,7 @@ async fn run(
     options: &Options,
     residence: &Residence,
 ) -> anyhow::Result<Arc<Supervisor>> {
-    let prepared = Prepared::ensure(directories, Progress::Lines).await?;
+    let prepared = Prepared::ensure(directories, options, Progress::Lines).await?;
     let supervisor = Arc::new(Supervisor::start(&prepared, residence.directory(), options).await?);
     let token = crate::random_text();
     let address = control::serve(Arc::clone(&supervisor), &token).await.context("listen for commands")?;

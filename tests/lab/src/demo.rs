@@ -22,10 +22,12 @@ const ORDER: &str = "tests/data/order.yml";
 
 pub(crate) async fn run(directories: &Directories, arguments: UpArguments) -> anyhow::Result<()> {
     // The compilers share the machine: linking one program leaves cores for the others.
-    let (tenant, prepared) = tokio::join!(build_tenant(), Prepared::ensure(directories, Progress::stderr()));
+    let options = commands::options(arguments)?;
+    let (tenant, prepared) =
+        tokio::join!(build_tenant(), Prepared::ensure(directories, &options, Progress::stderr()));
     prepared?;
     let tenant = tenant?;
-    let state = commands::start(directories, arguments).await?;
+    let state = commands::start(directories, &options).await?;
 
     let vars = vars_file(&state)?;
     let arguments = ["--guid", GUID, "-e", &format!("@{ORDER}"), "-e", &format!("@{}", vars.display())];

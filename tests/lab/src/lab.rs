@@ -148,7 +148,7 @@ fn live(
 
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let lived = runtime.block_on(async {
-        let prepared = Prepared::ensure(&directories, Progress::stderr()).await?;
+        let prepared = Prepared::ensure(&directories, options, Progress::stderr()).await?;
         let supervisor = Arc::new(Supervisor::start(&prepared, residence.directory(), options).await?);
         let token = crate::random_text();
         let address = crate::control::serve(Arc::clone(&supervisor), &token).await?;

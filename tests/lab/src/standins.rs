@@ -94,7 +94,7 @@ pub async fn start_some(platform: Platform, selection: Selection) -> anyhow::Res
         controller::spawn(admission, &cluster, &platform);
     }
     if selection.workloads {
-        controller::spawn(workloads::Kubelet { cluster: cluster.clone() }, &cluster, &platform);
+        controller::spawn(workloads::Kubelet::new(cluster.clone()), &cluster, &platform);
         let endpoints = endpoints::Endpoints::new(cluster.clone(), platform.clone());
         controller::spawn(endpoints, &cluster, &platform);
     }

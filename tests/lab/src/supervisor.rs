@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     builds::{self, Parts, progress::Progress},
     cluster::Cluster,
+    controlplane::prepared,
     directories::Directories,
     faults::Faults,
     files::private,
@@ -29,20 +30,38 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Prepared {
     parts: Parts,
+    cluster: Source,
     gitea: Template,
     forge: Template,
 }
 
+/// Where a lab's cluster comes from.
+#[derive(Clone, Debug)]
+enum Source {
+    /// The prepared store of one of its own.
+    Store(PathBuf),
+    /// The kubeconfig of an existing one.
+    Kubeconfig(PathBuf),
+}
+
 impl Prepared {
-    /// Builds and prepares what is missing; a few milliseconds when nothing is.
+    /// Builds and prepares what a lab with these options lacks; a few milliseconds if nothing.
     ///
     /// # Errors
     /// When a tool is missing or a build fails.
-    pub async fn ensure(directories: &Directories, progress: Progress) -> Result<Self, builds::BuildError> {
+    pub async fn ensure(
+        directories: &Directories,
+        options: &Options,
+        progress: Progress,
+    ) -> Result<Self, builds::BuildError> {
         let parts = builds::ensure(directories, progress).await?;
+        let cluster = match &options.kubeconfig {
+            None => Source::Store(prepared::ensure(&parts, !options.plain, progress).await?),
+            Some(file) => Source::Kubeconfig(file.clone()),
+        };
         let gitea = gitea::template::ensure(&parts, progress).await?;
         let forge = gitea::forge::ensure(&parts, &gitea, progress).await?;
-        Ok(Self { parts, gitea, forge })
+        Ok(Self { parts, cluster, gitea, forge })
     }
 }
 
@@ -109,9 +128,14 @@ impl Supervisor {
         let gitea = GiteaFactory::new(program, Arc::clone(processes), data, prepared.gitea.clone())?;
         let (parts, openshift) = (&prepared.parts, !options.plain);
         let cluster = async {
-            match &options.kubeconfig {
-                None => Cluster::start(parts, directory, &domain, openshift, &pki, processes).await,
-                Some(file) => Cluster::complete(parts, file, directory, &domain, openshift, &pki).await,
+            match &prepared.cluster {
+                Source::Store(store) => {
+                    let binary = &parts.control_plane;
+                    Cluster::start(binary, store, directory, &domain, openshift, &pki, processes).await
+                }
+                Source::Kubeconfig(file) => {
+                    Cluster::complete(parts, file, directory, &domain, openshift, &pki).await
+                }
             }
         };
         let forge = async {
