@@ -57,13 +57,23 @@ impl<'a> Cluster<'a> {
             Kind::TaskRun => (TEKTON, "TaskRun"),
             Kind::PipelineRun => (TEKTON, "PipelineRun"),
         };
-        let args = [Arg::must(API_VERSION, api_version), Arg::must(KIND, name), Arg::must(NAMESPACE, self.namespace)];
+        let args = [
+            Arg::must(API_VERSION, api_version),
+            Arg::must(KIND, name),
+            Arg::must(NAMESPACE, self.namespace),
+        ];
         let text = self.client.call(Capability::ResourceList, &args, Effect::Read, READ).await?;
         Ok(names(&text, words))
     }
 
     /// The last lines of a container's log. An empty log is an empty text.
-    pub async fn log(&self, pod: &str, container: &str, lines: u32, previous: bool) -> Result<String, CallError> {
+    pub async fn log(
+        &self,
+        pod: &str,
+        container: &str,
+        lines: u32,
+        previous: bool,
+    ) -> Result<String, CallError> {
         let mut args = vec![
             Arg::must(NAMESPACE, self.namespace),
             Arg::must(NAME, pod),
@@ -85,7 +95,7 @@ impl<'a> Cluster<'a> {
         let args = [Arg::must(NAMESPACE, self.namespace)];
         let text = self.client.call(Capability::Events, &args, Effect::Read, READ).await?;
         let yaml = text.lines().skip_while(|l| l.starts_with('#')).collect::<Vec<_>>().join("\n");
-        Ok(match serde_yaml::from_str(&yaml) {
+        Ok(match tenant_kit::yaml::from_str(&yaml) {
             Ok(Value::Array(events)) => events,
             _ => Vec::new(),
         })
@@ -99,7 +109,8 @@ impl<'a> Cluster<'a> {
             Arg::must(NAME, name),
         ];
         let text = self.client.call(Capability::ResourceGet, &args, Effect::Read, READ).await?;
-        serde_yaml::from_str(&text).map_err(|_| CallError::Tool(format!("{kind} {name} is not readable YAML")))
+        tenant_kit::yaml::from_str(&text)
+            .map_err(|_| CallError::Tool(format!("{kind} {name} is not readable YAML")))
     }
 }
 
@@ -126,7 +137,7 @@ fn names(text: &str, words: &[&str]) -> Vec<String> {
 }
 
 fn yaml_names(text: &str, words: &[&str]) -> Vec<String> {
-    let value: Value = serde_yaml::from_str(text).unwrap_or_default();
+    let value: Value = tenant_kit::yaml::from_str(text).unwrap_or_default();
     let items = value.get("items").unwrap_or(&value).as_array().cloned().unwrap_or_default();
     let matches = |item: &Value| words.iter().all(|w| item.to_string().contains(&format!("\"{w}\"")));
     items

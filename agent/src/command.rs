@@ -2,6 +2,8 @@
 
 pub mod diagnose;
 pub mod model;
+pub mod replay;
+pub mod serve;
 
 use clap::{Parser, Subcommand};
 
@@ -31,6 +33,13 @@ pub enum Command {
     /// lines that show it, and what to do. Nothing is sent anywhere unless a model is named; then the
     /// redacted and reduced log goes to its endpoint, and its answer is checked against the log.
     Diagnose(Box<diagnose::Diagnose>),
+    /// Serve: take reports of failed pipelines and write issues.
+    ///
+    /// Reads the cluster through the OpenShift MCP server, writes issues through the Gitea MCP server.
+    /// Works without a model (rules only) and starts before the servers are up.
+    Serve(Box<serve::Serve>),
+    /// Diagnose a recorded investigation again, offline, and print the issue.
+    Replay(Box<replay::Replay>),
     /// List the failures the agent knows.
     Rules(diagnose::Rules),
 }

@@ -90,7 +90,8 @@ impl Journal {
             tracing::warn!(torn = bytes.len() - good, "the journal ended in a torn frame, which was cut off");
         }
         let records = newest(frames.filter_map(|f| serde_json::from_slice(f).ok()));
-        let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+        let mut file =
+            OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
         file.set_len(good as u64).map_err(failed)?;
         file.seek(SeekFrom::Start(good as u64)).map_err(failed)?;
         file.sync_all().map_err(failed)?;

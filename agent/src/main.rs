@@ -4,9 +4,11 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use tenant_agent::command::model::ModelArguments;
 use tenant_agent::command::{Arguments, Command};
 use tenant_agent::diagnosis::Diagnosis;
 use tenant_agent::dialogue::NoRepository;
+use tenant_agent::evidence::Evidence;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -32,22 +34,38 @@ fn complain(what: &str, error: &dyn std::error::Error) {
     let _unwritable = writeln!(stderr);
 }
 
+/// By rules, and by the model if one is named.
+fn judge(evidence: &Evidence, model: &ModelArguments) -> Result<Diagnosis, Box<dyn std::error::Error>> {
+    let rules = Diagnosis::by_rules(evidence);
+    tenant_kit::crypto::install_crypto();
+    let Some(advisor) = model.advisor()? else { return Ok(rules) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let outcome = runtime.block_on(advisor.diagnose(evidence, rules, &NoRepository));
+    if let Some(why) = &outcome.degraded {
+        complain("warning: rules only", why);
+    }
+    Ok(outcome.diagnosis)
+}
+
 fn run(command: &Command) -> Result<(), Box<dyn std::error::Error>> {
     let mut out = std::io::stdout().lock();
     match command {
         Command::Diagnose(diagnose) => {
             let evidence = diagnose.evidence()?;
-            let mut diagnosis = Diagnosis::by_rules(&evidence);
-            if let Some(advisor) = diagnose.model.advisor()? {
-                tenant_kit::crypto::install_crypto();
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-                let outcome = runtime.block_on(advisor.diagnose(&evidence, diagnosis, &NoRepository));
-                if let Some(why) = &outcome.degraded {
-                    complain("warning: rules only", why);
-                }
-                diagnosis = outcome.diagnosis;
-            }
+            let diagnosis = judge(&evidence, &diagnose.model)?;
             diagnose.print(&diagnosis, &evidence, &mut out)?;
+        }
+        Command::Replay(replay) => {
+            let recording = replay.read()?;
+            let diagnosis = judge(&recording.evidence, &replay.model)?;
+            replay.print(&diagnosis, &recording, &mut out)?;
+        }
+        Command::Serve(serve) => {
+            drop(out);
+            tenant_kit::crypto::install_crypto();
+            tenant_kit::telemetry::init(&serve.log_level, tenant_kit::telemetry::LogFormat::Json);
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            runtime.block_on(serve.run())?;
         }
         Command::Rules(rules) => rules.print(&mut out)?,
     }

@@ -123,7 +123,8 @@ impl Index {
         self.order.push(record.id.clone());
         self.by_id.insert(record.id.clone(), record);
         if self.order.len() > MOST
-            && let Some(at) = self.order.iter().position(|id| self.by_id.get(id).is_none_or(|r| r.outcome.is_final()))
+            && let Some(at) =
+                self.order.iter().position(|id| self.by_id.get(id).is_none_or(|r| r.outcome.is_final()))
         {
             let id = self.order.remove(at);
             if let Some(old) = self.by_id.remove(&id)

@@ -29,12 +29,19 @@ pub(super) fn pod_lines(pod: &Value) -> Vec<String> {
     )];
     for condition in list(pod, "/status/conditions") {
         if condition["status"] == "False" && condition.get("message").is_some() {
-            lines.push(format!("pod condition {}: {}", text(condition, "/type"), text(condition, "/message")));
+            lines.push(format!(
+                "pod condition {}: {}",
+                text(condition, "/type"),
+                text(condition, "/message")
+            ));
         }
     }
     for status in containers(pod) {
         let name = text(status, "/name");
-        for (state, word) in [("/state/terminated", "terminated"), ("/lastState/terminated", "was terminated before its restart")] {
+        for (state, word) in [
+            ("/state/terminated", "terminated"),
+            ("/lastState/terminated", "was terminated before its restart"),
+        ] {
             let Some(ended) = status.pointer(state).filter(|t| t.is_object()) else { continue };
             let limit = limit(pod, &name, "memory").map(|l| format!(" limit={l}")).unwrap_or_default();
             lines.push(format!(
@@ -46,7 +53,10 @@ pub(super) fn pod_lines(pod: &Value) -> Vec<String> {
         }
         if let Some(waiting) = status.pointer("/state/waiting") {
             let (reason, message) = (text(waiting, "/reason"), field("message", waiting.get("message")));
-            lines.push(format!("container {name} waiting: reason={reason}{message} image={}", text(status, "/image")));
+            lines.push(format!(
+                "container {name} waiting: reason={reason}{message} image={}",
+                text(status, "/image")
+            ));
         }
     }
     lines
@@ -101,7 +111,8 @@ pub(super) fn task_run_facts(run: &Value, facts: &mut RunFacts) {
     facts.attempts = u32::try_from(attempts(run).len()).ok();
     facts.started = run.pointer("/status/startTime").and_then(Value::as_str).map(str::to_owned);
     facts.finished = run.pointer("/status/completionTime").and_then(Value::as_str).map(str::to_owned);
-    facts.service_account = run.pointer("/spec/serviceAccountName").and_then(Value::as_str).map(str::to_owned);
+    facts.service_account =
+        run.pointer("/spec/serviceAccountName").and_then(Value::as_str).map(str::to_owned);
     if let Some(pod) = run.pointer("/status/podName").and_then(Value::as_str).filter(|p| !p.is_empty()) {
         facts.pod = Some(pod.to_owned());
     }
@@ -123,8 +134,10 @@ pub(super) fn pipeline_run_facts(run: &Value, facts: &mut RunFacts) {
             .map(|p| plain(&p["value"]))
             .filter(|v| !v.is_empty())
     };
-    facts.git_url = facts.git_url.clone().or_else(|| param(&["GIT_REPO", "git-url", "repo-url", "url", "git_url"]));
-    facts.git_revision = facts.git_revision.clone().or_else(|| param(&["GIT_REVISION", "git-revision", "revision"]));
+    facts.git_url =
+        facts.git_url.clone().or_else(|| param(&["GIT_REPO", "git-url", "repo-url", "url", "git_url"]));
+    facts.git_revision =
+        facts.git_revision.clone().or_else(|| param(&["GIT_REVISION", "git-revision", "revision"]));
     if facts.reason.is_none() {
         let succeeded = list(run, "/status/conditions").iter().find(|c| c["type"] == "Succeeded");
         facts.reason = succeeded.and_then(|c| c["reason"].as_str()).map(str::to_owned);
@@ -145,7 +158,9 @@ pub(super) fn failed_steps(run: &Value) -> Vec<FailedStep> {
             if code.is_none_or(|c| c == 0) || skipped || ignored || pod.is_empty() {
                 continue;
             }
-            let container = step["container"].as_str().map_or_else(|| format!("step-{}", text(step, "/name")), str::to_owned);
+            let container = step["container"]
+                .as_str()
+                .map_or_else(|| format!("step-{}", text(step, "/name")), str::to_owned);
             steps.push(FailedStep {
                 pod: pod.clone(),
                 container,
@@ -212,7 +227,11 @@ pub(super) fn newer(a: &Value, b: &Value) -> bool {
 /// Events as lines: those of objects whose name begins with one of `about`, or all warnings.
 pub(super) fn event_lines(events: &[Value], about: &[String]) -> Vec<String> {
     let get = |event: &Value, names: &[&str]| -> String {
-        names.iter().map(|n| event.pointer(n).map(plain).unwrap_or_default()).find(|t| !t.is_empty()).unwrap_or_default()
+        names
+            .iter()
+            .map(|n| event.pointer(n).map(plain).unwrap_or_default())
+            .find(|t| !t.is_empty())
+            .unwrap_or_default()
     };
     let mut lines = Vec::new();
     for event in events {
@@ -220,12 +239,17 @@ pub(super) fn event_lines(events: &[Value], about: &[String]) -> Vec<String> {
         let kind = get(event, &["/InvolvedObject/Kind", "/involvedObject/kind"]);
         let (reason, message) = (get(event, &["/Reason", "/reason"]), get(event, &["/Message", "/message"]));
         let kind_of_event = get(event, &["/Type", "/type"]);
-        let concerns = about.iter().any(|a| object.starts_with(a.as_str()) || a.starts_with(&object) && object.len() > 3);
+        let concerns = about
+            .iter()
+            .any(|a| object.starts_with(a.as_str()) || a.starts_with(&object) && object.len() > 3);
         // Storage and quota fail on objects with names of their own.
         let general = ["ProvisioningFailed", "FailedCreate", "FailedBinding"].contains(&reason.as_str());
-        if kind_of_event == "Warning" && (about.is_empty() || concerns || general) || concerns && reason == "Failed" {
+        if kind_of_event == "Warning" && (about.is_empty() || concerns || general)
+            || concerns && reason == "Failed"
+        {
             let time = get(event, &["/Timestamp", "/lastTimestamp"]);
-            let line = format!("{kind_of_event} {reason} {}/{object}: {message} {time}", kind.to_ascii_lowercase());
+            let line =
+                format!("{kind_of_event} {reason} {}/{object}: {message} {time}", kind.to_ascii_lowercase());
             lines.push(line.trim_end().to_owned());
         }
     }
@@ -248,7 +272,12 @@ fn conditions(kind: &str, run: &Value) -> Vec<String> {
         .iter()
         .map(|c| {
             let message = field("message", c.get("message"));
-            format!("{kind} {name}: {}={} reason={}{message}", text(c, "/type"), text(c, "/status"), text(c, "/reason"))
+            format!(
+                "{kind} {name}: {}={} reason={}{message}",
+                text(c, "/type"),
+                text(c, "/status"),
+                text(c, "/reason")
+            )
         })
         .collect()
 }

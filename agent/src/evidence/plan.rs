@@ -32,7 +32,11 @@ pub enum PlanError {
 }
 
 /// Collect. Everything that ends up in the evidence is redacted.
-pub async fn collect(cluster: Cluster<'_>, report: &Report, redactor: &mut Redactor) -> Result<Evidence, PlanError> {
+pub async fn collect(
+    cluster: Cluster<'_>,
+    report: &Report,
+    redactor: &mut Redactor,
+) -> Result<Evidence, PlanError> {
     let mut plan = Plan { cluster, evidence: Evidence::default(), redactor };
     plan.facts_of(report);
     let pod = plan.pod(&report.pod_name).await?;
@@ -146,7 +150,9 @@ impl Plan<'_, '_> {
                 Some(())
             }
             Err(error) => {
-                self.evidence.missing.push(format!("PipelineRun {name}: {}", self.redactor.text(&error.to_string())));
+                self.evidence
+                    .missing
+                    .push(format!("PipelineRun {name}: {}", self.redactor.text(&error.to_string())));
                 None
             }
         }
@@ -164,7 +170,8 @@ impl Plan<'_, '_> {
             && !steps.is_empty()
             && !steps.iter().any(|s| s.container == hint)
         {
-            let note = format!("The report names container {hint}; the failing one is {}.", steps[0].container);
+            let note =
+                format!("The report names container {hint}; the failing one is {}.", steps[0].container);
             self.evidence.notes.push(note);
         }
         if let Some(first) = steps.first() {
@@ -231,8 +238,13 @@ impl Plan<'_, '_> {
         let same = causes.windows(2).all(|w| w[0] == w[1]);
         self.evidence.notes.push(match (same, causes.len()) {
             (_, 0) => format!("{last} attempts failed; no log tells why."),
-            (true, n) => format!("{last} attempts failed, {n} of them visibly in the same way: running it again will not help."),
-            (false, _) => format!("The {last} attempts failed in different ways ({}): an accident is likely, try again.", causes.join(", ")),
+            (true, n) => format!(
+                "{last} attempts failed, {n} of them visibly in the same way: running it again will not help."
+            ),
+            (false, _) => format!(
+                "The {last} attempts failed in different ways ({}): an accident is likely, try again.",
+                causes.join(", ")
+            ),
         });
     }
 
@@ -255,16 +267,22 @@ impl Plan<'_, '_> {
 
     /// A rollout that does not finish fails in another pod: look at the application's own.
     async fn follow_rollout(&mut self) {
-        let rollout = self.evidence.items.iter().flat_map(|i| &i.hits).any(|h| {
-            h.record().is_some_and(|r| r.category == Category::Rollout)
-        });
+        let rollout = self
+            .evidence
+            .items
+            .iter()
+            .flat_map(|i| &i.hits)
+            .any(|h| h.record().is_some_and(|r| r.category == Category::Rollout));
         if !rollout {
             return;
         }
         let Ok(names) = self.cluster.names(Kind::Pod, &[]).await else { return };
         let own = self.evidence.run.pod.clone();
-        let pods = join_all(names.iter().filter(|n| Some(*n) != own.as_ref()).take(40).map(|n| self.cluster.pod(n))).await;
-        let sick: Vec<_> = pods.into_iter().flatten().filter(objects::is_sick_application).take(FOLLOWED).collect();
+        let pods =
+            join_all(names.iter().filter(|n| Some(*n) != own.as_ref()).take(40).map(|n| self.cluster.pod(n)))
+                .await;
+        let sick: Vec<_> =
+            pods.into_iter().flatten().filter(objects::is_sick_application).take(FOLLOWED).collect();
         for pod in sick {
             let name = name_of(&pod);
             self.status("Pod", &name, &objects::pod_lines(&pod));
@@ -273,7 +291,9 @@ impl Plan<'_, '_> {
                 let result = self.cluster.log(&step.pod, &step.container, TAIL, previous).await;
                 self.log(&step, result, previous);
             }
-            self.evidence.notes.push(format!("The rollout waits for pod {name}, which is not healthy; its state and log are included."));
+            self.evidence.notes.push(format!(
+                "The rollout waits for pod {name}, which is not healthy; its state and log are included."
+            ));
         }
     }
 
@@ -286,7 +306,9 @@ impl Plan<'_, '_> {
     fn note_missing(&mut self, what: &str, error: CallError) -> Result<(), PlanError> {
         match error {
             CallError::Tool(why) => {
-                self.evidence.missing.push(format!("{what}: {}", self.redactor.text(&crate::lines::clip(&why, 300))));
+                self.evidence
+                    .missing
+                    .push(format!("{what}: {}", self.redactor.text(&crate::lines::clip(&why, 300))));
                 Ok(())
             }
             CallError::Missing { .. } | CallError::Argument { .. } => {

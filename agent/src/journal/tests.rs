@@ -62,7 +62,9 @@ async fn a_rewrite_keeps_every_unfinished_record() {
     let health = Arc::new(Health::default());
     let mut writer = Writer { path: path.clone(), file, length: bytes.len() as u64, health };
     writer.compact().expect("rewritten");
-    writer.commit(&frame::build(&serde_json::to_vec(&record("later")).expect("json"))).expect("still writable");
+    writer
+        .commit(&frame::build(&serde_json::to_vec(&record("later")).expect("json")))
+        .expect("still writable");
     let (_, records) = Journal::open(dir.path()).expect("opens");
     assert_eq!(records.len(), KEEP_FINISHED + 2);
     assert!(ids(&records).contains(&"open") && ids(&records).contains(&"later"));

@@ -159,7 +159,8 @@ static BUILT_IN: LazyLock<Catalogue> = LazyLock::new(|| {
         include_str!("signatures/cluster.yaml"),
         include_str!("signatures/pipeline.yaml"),
     ];
-    let read = |text| -> Vec<Signature> { serde_yaml::from_str(text).expect("a test reads every record") };
+    let read =
+        |text| -> Vec<Signature> { tenant_kit::yaml::from_str(text).expect("a test reads every record") };
     Catalogue::new(files.into_iter().flat_map(read).collect())
 });
 

@@ -27,7 +27,10 @@ fn examples() -> Vec<Example> {
         include_str!("examples/cluster.yaml"),
         include_str!("examples/negative.yaml"),
     ];
-    files.iter().flat_map(|f| serde_yaml::from_str::<Vec<Example>>(f).expect("examples parse")).collect()
+    files
+        .iter()
+        .flat_map(|f| tenant_kit::yaml::from_str::<Vec<Example>>(f).expect("examples parse"))
+        .collect()
 }
 
 fn hits(log: &str) -> Vec<Hit> {
