@@ -123,7 +123,9 @@ async fn report(State(service): State<Arc<Service>>, request: Request) -> Respon
 
 impl Service {
     async fn intake(self: &Arc<Self>, headers: &HeaderMap, bytes: &Bytes) -> Result<Response, Response> {
-        self.authenticate(headers, bytes)?;
+        if let Some(refusal) = self.authenticate(headers, bytes) {
+            return Err(refusal);
+        }
         let (report, given) = body::read(headers, bytes).map_err(|errors| {
             self.metrics.refused.get_or_create(&Label::new("invalid")).inc();
             (StatusCode::UNPROCESSABLE_ENTITY, Json(errors)).into_response()
@@ -162,9 +164,9 @@ impl Service {
         Ok(Json(wait::answer(&record)).into_response())
     }
 
-    fn authenticate(&self, headers: &HeaderMap, bytes: &Bytes) -> Result<(), Response> {
+    fn authenticate(&self, headers: &HeaderMap, bytes: &Bytes) -> Option<Response> {
         match self.options.auth.check(headers, bytes, Timestamp::now()) {
-            Caller::Known => Ok(()),
+            Caller::Known => None,
             Caller::Unknown(why) => {
                 tracing::warn!(reason = why, "a request was refused");
                 self.metrics.refused.get_or_create(&Label::new("unauthorised")).inc();
@@ -172,7 +174,7 @@ impl Service {
                 response
                     .headers_mut()
                     .insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
-                Err(response)
+                Some(response)
             }
         }
     }
@@ -236,13 +238,13 @@ async fn metrics(State(service): State<Arc<Service>>) -> Response {
 
 async fn config(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
     match service.authenticate(&headers, &Bytes::new()) {
-        Ok(()) => Json(service.options.shown.clone()).into_response(),
-        Err(response) => response,
+        None => Json(service.options.shown.clone()).into_response(),
+        Some(response) => response,
     }
 }
 
 async fn retry(State(service): State<Arc<Service>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    if let Err(response) = service.authenticate(&headers, &Bytes::new()) {
+    if let Some(response) = service.authenticate(&headers, &Bytes::new()) {
         return response;
     }
     let Some(record) = service.store.get(&id) else { return detail(StatusCode::NOT_FOUND, "Not Found") };

@@ -24,9 +24,9 @@ use crate::report::{Outcome, Record};
 use crate::store::Store;
 
 /// How long an unfinished report is worked on again and again.
-const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
+const GIVE_UP: Duration = Duration::from_hours(24);
 /// Longest pause between two tries.
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 /// Tries of reading the cluster before the issue is written without it.
 const PATIENCE: u32 = 6;
 /// Reports worked on at the same time.

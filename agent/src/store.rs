@@ -60,17 +60,14 @@ impl Store {
         let (record, known) = {
             let mut index = self.index();
             let known = index.by_key.get(&key).and_then(|id| index.by_id.get(id)).cloned();
-            match known.filter(|r| now.duration_since(r.accepted) < COOL_DOWN) {
-                Some(mut record) => {
-                    record.recurrence += 1;
-                    index.by_id.insert(record.id.clone(), record.clone());
-                    (record, true)
-                }
-                None => {
-                    let record = Record::new(id(), report, key, now);
-                    index.insert(record.clone());
-                    (record, false)
-                }
+            if let Some(mut record) = known.filter(|r| now.duration_since(r.accepted) < COOL_DOWN) {
+                record.recurrence += 1;
+                index.by_id.insert(record.id.clone(), record.clone());
+                (record, true)
+            } else {
+                let record = Record::new(id(), report, key, now);
+                index.insert(record.clone());
+                (record, false)
             }
         };
         let durability = self.journal.append(&record).await;

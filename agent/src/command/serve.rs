@@ -67,7 +67,7 @@ pub struct Serve {
     #[arg(long, value_name = "NAME", env = "POD_NAMESPACE")]
     pub own_namespace: Option<String>,
     /// Accept reports from anybody who can reach the port. For cluster-internal use behind a
-    /// NetworkPolicy only; otherwise set `AGENT_TOKEN` or `AGENT_SIGNING_KEY` (or their `_FILE` forms).
+    /// `NetworkPolicy` only; otherwise set `AGENT_TOKEN` or `AGENT_SIGNING_KEY` (or their `_FILE` forms).
     #[arg(long, env = "AGENT_ALLOW_ANONYMOUS")]
     pub allow_anonymous: bool,
     /// Seconds a caller waits for the outcome before it is told that it is pending.

@@ -14,12 +14,15 @@ const FRESH: i64 = 300;
 /// Signatures remembered against replay; more cannot arrive within the time at the allowed rate.
 const REMEMBERED: usize = 20_000;
 
+/// Times and signatures that were used.
+type Seen = Arc<Mutex<VecDeque<(i64, Vec<u8>)>>>;
+
 /// The scheme.
 #[derive(Clone, Debug, Default)]
 pub struct Auth {
     token: Option<SecretString>,
     key: Option<SecretString>,
-    seen: Arc<Mutex<VecDeque<(i64, Vec<u8>)>>>,
+    seen: Seen,
 }
 
 /// The verdict.

@@ -1,4 +1,4 @@
-//! The request body: read leniently where the reference was lenient, refused in its words (FastAPI's).
+//! The request body: read leniently where the reference was lenient, refused in its words (`FastAPI`'s).
 
 use axum::http::HeaderMap;
 use serde_json::{Map, Value, json};
@@ -47,7 +47,7 @@ pub(super) fn read(headers: &HeaderMap, bytes: &[u8]) -> Result<(Report, Option<
                 ));
             }
             Some(other) => {
-                wrong.push(error("string_type", &["body", name], "Input should be a valid string", other))
+                wrong.push(error("string_type", &["body", name], "Input should be a valid string", other));
             }
             None => {}
         }

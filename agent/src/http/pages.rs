@@ -83,7 +83,7 @@ fn stream(
                 Some(first) => first,
                 None => loop {
                     match changes.recv().await {
-                        Ok(changed) if changed == id => break service.store.get(&id)?,
+                        Ok(which) if which == id => break service.store.get(&id)?,
                         Ok(_) => {}
                         Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {
                             break service.store.get(&id)?;
