@@ -322,6 +322,14 @@ impl Cluster {
         answer.map(drop).map_err(|source| failed("change the status of", key, source))
     }
 
+    /// The object as it is now, asked of the API server itself.
+    ///
+    /// # Errors
+    /// [`ClusterError::Request`].
+    pub(crate) async fn read(&self, key: &ObjectKey) -> Result<Option<DynamicObject>, ClusterError> {
+        self.api(key).get_opt(&key.name).await.map_err(|source| failed("read", key, source))
+    }
+
     /// The objects of a namespace that carry the labels, asked of the API server itself.
     ///
     /// # Errors

@@ -65,6 +65,11 @@ impl Reconciler for GiteaOperator {
         if resource.metadata.deletion_timestamp.is_some() || is_complete(&resource) {
             return Ok(Next::Wait);
         }
+        // The cache may be behind this controller's own last write, and a password is set once only.
+        let Some(resource) = self.cluster.read(key).await? else { return Ok(Next::Wait) };
+        if is_complete(&resource) {
+            return Ok(Next::Wait);
+        }
         let report = Report { cluster: &self.cluster, key, resource: &resource };
         match behaviour {
             Behaviour::Failing(_) => report.failure("the operator was told to fail").await?,

@@ -14,7 +14,7 @@
 //! leaves pods Ready while what answers for their Services says 500 (see [`super::endpoints`]). Subject:
 //! namespace/name and the pod's images.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use jiff::Timestamp;
 use kube::api::DynamicObject;
@@ -27,12 +27,20 @@ use super::{
     ownership::is_tenant_namespace,
     routes::seconds,
 };
-use crate::platform::{Behaviour, StandIn};
+use crate::platform::{Behaviour, StandIn, parking::Guarded};
 
 /// Runs pods and binds claims.
 pub(crate) struct Kubelet {
-    /// Where they are.
-    pub(crate) cluster: Cluster,
+    cluster: Cluster,
+    /// Claims that were bound. Each is bound once: a real volume binder, should one run, has the last word.
+    bound: Guarded<HashSet<Option<String>>>,
+}
+
+impl Kubelet {
+    /// Follows the pods and claims of `cluster`.
+    pub(crate) fn new(cluster: Cluster) -> Self {
+        Self { cluster, bound: Guarded::default() }
+    }
 }
 
 impl Reconciler for Kubelet {
@@ -67,7 +75,7 @@ impl Reconciler for Kubelet {
         }
         let now = seconds(Timestamp::now());
         let status = if key.kind == Kind::PersistentVolumeClaim {
-            (object.data["status"]["phase"] != "Bound").then(|| bound(&object))
+            self.bound.with(|claims| claims.insert(object.metadata.uid.clone())).then(|| bound(&object))
         } else {
             let state = if matches!(behaviour, Behaviour::Failing(_)) {
                 PodState::ImagePull
