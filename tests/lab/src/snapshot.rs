@@ -144,11 +144,15 @@ impl Resource {
         let text = |field: &str| item["metadata"][field].as_str().unwrap_or_default().to_owned();
         let (namespace, name) = (text("namespace"), text("name"));
         strip(&mut item);
-        // A lease that is held or has been held is there; by whom and for how long is its purpose.
-        if self.name == "leases.coordination.k8s.io"
-            && let Some(fields) = item.as_object_mut()
-        {
-            fields.remove("spec");
+        let purpose = match (self.name.as_str(), name.as_str()) {
+            // A lease that is held or has been held is there; by whom and for how long is its purpose.
+            ("leases.coordination.k8s.io", _) => Some("spec"),
+            // The cluster's authority, put into every namespace when its controller gets to it.
+            ("configmaps", "kube-root-ca.crt") => Some("data"),
+            _ => None,
+        };
+        if let (Some(purpose), Some(fields)) = (purpose, item.as_object_mut()) {
+            fields.remove(purpose);
         }
         let key = match namespace.as_str() {
             "" => format!("{} {name}", self.name),

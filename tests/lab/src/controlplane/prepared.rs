@@ -7,7 +7,10 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    time::Duration,
 };
+
+use anyhow::Context as _;
 
 use super::{ControlPlane, store};
 use crate::{
@@ -15,11 +18,18 @@ use crate::{
     files::copy_sparse,
     installation, objects,
     pki::Pki,
+    polling,
     processes::Processes,
+    snapshot::Snapshot,
+    standins::Inventory,
 };
 
 /// Bump when what is put into the store changes.
-const REVISION: &str = "1";
+const REVISION: &str = "2";
+
+/// As many snapshots in a row without a difference mean that nothing moves any more.
+const SETTLED: usize = 5;
+const SETTLE_LIMIT: Duration = Duration::from_mins(1);
 
 const WHAT: &str = "the prepared store";
 
@@ -43,7 +53,8 @@ pub async fn ensure(parts: &Parts, openshift: bool, progress: Progress) -> Resul
                 let plane = ControlPlane::start(&parts.control_plane, &scratch, &pki, &processes).await?;
                 installation::define(&plane.client, crds::load(&parts.crds, openshift)?).await?;
                 installation::create(&plane.client, objects::namespaces(openshift)).await?;
-                anyhow::Ok(())
+                plane.control(&parts.control_plane, &scratch, &processes)?;
+                settled(&plane.client).await
             };
             let filled = filled.await;
             processes.stop_all();
@@ -53,6 +64,21 @@ pub async fn ensure(parts: &Parts, openshift: bool, progress: Progress) -> Resul
             Ok(())
         })
         .await
+}
+
+/// Waits until the controllers have done what they do to every new cluster: aggregated roles, service
+/// accounts and authorities of namespaces.
+async fn settled(client: &kube::Client) -> anyhow::Result<()> {
+    let mut last = Snapshot::default();
+    let mut unchanged = 0;
+    let settled = polling::until(SETTLE_LIMIT, async || {
+        let now = Snapshot::take(client, Inventory::default()).await.ok()?;
+        let aggregated = !now.objects.get("clusterroles.rbac.authorization.k8s.io admin")?["rules"].is_null();
+        unchanged = if aggregated && now == last { unchanged + 1 } else { 0 };
+        last = now;
+        (unchanged == SETTLED).then_some(())
+    });
+    settled.await.context("the controllers do not settle within a minute")
 }
 
 /// Copies the store of the lab in `from` to the one in `to`.
