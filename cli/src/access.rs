@@ -102,12 +102,19 @@ fn via(
         }
     }
     let set = |name: &str| {
-        environment.get(name).map(|value| value.trim()).filter(|value| !value.is_empty() && *value != "unknown")
+        environment
+            .get(name)
+            .map(|value| value.trim())
+            .filter(|value| !value.is_empty() && *value != "unknown")
     };
     match (set(EnvVars::K8S_AUTH_HOST), set(EnvVars::K8S_AUTH_API_KEY)) {
         (Some(host), Some(token)) => {
             let token = SecretString::from(token.to_owned());
-            return Ok(Via::Token { host: host.to_owned(), token, origin: EnvVars::K8S_AUTH_HOST.to_owned() });
+            return Ok(Via::Token {
+                host: host.to_owned(),
+                token,
+                origin: EnvVars::K8S_AUTH_HOST.to_owned(),
+            });
         }
         (Some(_), None) => {
             let (host, token) = (EnvVars::K8S_AUTH_HOST, EnvVars::K8S_AUTH_API_KEY);

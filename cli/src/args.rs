@@ -180,7 +180,7 @@ pub struct RunArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Results")]
 pub struct ResultArgs {
-    /// files: as the agnosticd_user_info plugin leaves them; result: one JSON file; none
+    /// files: as the plugin `agnosticd_user_info` leaves them; result: one JSON file; none
     #[arg(long, value_name = "HOW", value_enum)]
     pub user_info: Option<UserInfo>,
     /// Directory of the user data files (default: the order's `output_dir`; without one, none are written)
@@ -315,7 +315,7 @@ mod tests {
     #[test]
     fn times() {
         assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("25m"), Ok(Duration::from_secs(1500)));
+        assert_eq!(duration("25m"), Ok(Duration::from_mins(25)));
         for wrong in ["", "0", "m", "1d", "-1", "99999999999999999999h", "169h"] {
             assert!(duration(wrong).is_err(), "{wrong:?}");
         }

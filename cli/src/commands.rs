@@ -46,7 +46,9 @@ fn selection(
         let chosen = workloads::selection(vars, direction, order.ignore_unknown_workloads)?;
         if let Some(chosen) = chosen {
             for role in &chosen.unknown {
-                workplace.printer.warning(&format!("role `{role}` in the order's workloads is not ours: left out"));
+                workplace
+                    .printer
+                    .warning(&format!("role `{role}` in the order's workloads is not ours: left out"));
             }
             only = chosen.steps.iter().map(|step| (*step).to_owned()).collect();
         }
@@ -79,9 +81,14 @@ const REQUIRED: [(StepId, Kind, &str); 2] = [
 /// Checks that the cluster serves what the selected steps need, before any of them touches anything.
 fn check_served(cluster: &Cluster, plan: &Plan) -> Result<(), Problem> {
     for (step, kind, remedy) in REQUIRED {
-        let wanted = plan.steps().any(|(one, selected)| selected && one.id() == step && one.skipped().is_none());
+        let wanted =
+            plan.steps().any(|(one, selected)| selected && one.id() == step && one.skipped().is_none());
         if wanted && !cluster.serves(&kind) {
-            let what = format!("step `{step}` needs {} ({}), which this cluster does not serve", kind.kind, kind.api_version());
+            let what = format!(
+                "step `{step}` needs {} ({}), which this cluster does not serve",
+                kind.kind,
+                kind.api_version()
+            );
             return Err(Problem::usage(what).hint(format!("{remedy}, or leave the step out: --skip {step}")));
         }
     }

@@ -106,7 +106,9 @@ fn quoted(
         .ok_or_else(|| handlebars::RenderErrorReason::ParamNotFoundForIndex("q", 0))?;
     for character in value.value().to_string().chars() {
         match character {
-            '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => out.write(&format!("\\u{:04x}", u32::from(character)))?,
+            '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => {
+                out.write(&format!("\\u{:04x}", u32::from(character)))?;
+            }
             other => out.write(other.encode_utf8(&mut [0; 4]))?,
         }
     }

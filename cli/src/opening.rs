@@ -20,7 +20,11 @@ use crate::{
     cluster::{Access, Cluster, ClusterError, INGRESS_CONFIG, NAMESPACE, Object, ObjectRef},
     facts::Facts,
     names::{self, Component, Findings},
-    order::{Argument, Vars},
+    order::{
+        Argument, Vars,
+        source::Origin,
+        workloads::{self, Direction},
+    },
     outputs::Order,
     passwords::Passwords,
     problem::Problem,
@@ -114,8 +118,12 @@ impl Workplace {
         for warning in vars.near_misses() {
             self.printer.warning(&warning);
         }
+        for direction in [Direction::Provision, Direction::Destroy] {
+            workloads::selection(&vars, direction, args.ignore_unknown_workloads)?;
+        }
         let recipe = recipe::read(recipe.map(PathBuf::as_path))?;
         let guid = names::guid(args.guid.as_deref(), &vars)?.to_string();
+        let vars = vars.with("guid", guid.clone(), Origin::Flag("--guid"));
         let settings = Settings::read(&vars, &guid, &recipe, &Findings::default())?;
         for warning in settings.names.warnings() {
             self.printer.warning(warning);
@@ -139,9 +147,8 @@ impl Workplace {
             Err(error) => {
                 let problem = Problem::from(error);
                 return Err(match problem.hint {
-                    Some(_) if problem.failure == Failure::Service => {
-                        problem.hint(format!("tried {}: check the address and the network", access.describe()))
-                    }
+                    Some(_) if problem.failure == Failure::Service => problem
+                        .hint(format!("tried {}: check the address and the network", access.describe())),
                     _ => problem,
                 });
             }
@@ -160,10 +167,11 @@ impl Workplace {
             (access, Reached::Gone(error)) => {
                 let unauthorized = error.is_unauthorized();
                 let problem = Problem::from(error);
-                Err(match unauthorized {
-                    true => problem.hint(format!("the token for {} is not valid (any more)", access.describe())),
-                    false => problem.hint(format!("is {} the right address?", access.describe())),
-                })
+                Err(problem.hint(if unauthorized {
+                    format!("the token for {} is not valid (any more)", access.describe())
+                } else {
+                    format!("is {} the right address?", access.describe())
+                }))
             }
         }
     }
@@ -214,7 +222,7 @@ impl Workplace {
             extra_roots: args.ingress_ca.clone(),
             verify: !args.insecure_routes,
             // a repository is copied within one request
-            timeout: Some(Duration::from_secs(120)),
+            timeout: Some(Duration::from_mins(2)),
             detour: args
                 .ingress_address
                 .filter(|_| !domain.is_empty())
@@ -288,9 +296,9 @@ async fn domain(settings: &Settings, cluster: &Cluster, purpose: Purpose) -> Res
     }
     match purpose {
         Purpose::Destroy => Ok(String::new()),
-        Purpose::Provision | Purpose::Look => {
-            Err(Problem::usage("the domain of the cluster's hosts is not known: it has no OpenShift configuration to ask")
-                .hint("set openshift_cluster_ingress_domain, such as apps.example.com"))
-        }
+        Purpose::Provision | Purpose::Look => Err(Problem::usage(
+            "the domain of the cluster's hosts is not known: it has no OpenShift configuration to ask",
+        )
+        .hint("set openshift_cluster_ingress_domain, such as apps.example.com")),
     }
 }

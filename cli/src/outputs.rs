@@ -141,8 +141,10 @@ fn personal(tenant: &Tenant, order: &Order, ran: &impl Fn(StepId) -> bool) -> Ma
 fn messages(tenant: &Tenant, ran: &impl Fn(StepId) -> bool) -> Vec<String> {
     let facts = &tenant.facts;
     let project = facts.argo_cd.peek().filter(|_| ran("app-project"));
-    let mut all: Vec<String> =
-        project.map(|one| format!("OpenShift GitOps AppProject created: {}", one.project)).into_iter().collect();
+    let mut all: Vec<String> = project
+        .map(|one| format!("OpenShift GitOps AppProject created: {}", one.project))
+        .into_iter()
+        .collect();
     if let Some(key) = facts.litellm.peek().filter(|_| ran("litellm-key")) {
         all.push(format!("LiteMaaS API Base URL: {}/v1", key.endpoint));
         all.push(format!("LiteMaaS Virtual Key: {}", key.value.expose_secret()));

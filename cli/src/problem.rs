@@ -5,7 +5,11 @@ use std::error::Error;
 use tenant_workflow::step::{Failure, StepError};
 
 use crate::{
-    access, cluster::{AccessError, ClusterError}, order::{SourceError, VarError}, recipe::RecipeFileError, settings::OrderError,
+    access,
+    cluster::{AccessError, ClusterError},
+    order::{SourceError, VarError},
+    recipe::RecipeFileError,
+    settings::OrderError,
 };
 
 /// A command's failure before, or beside, its steps.

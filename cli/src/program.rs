@@ -30,7 +30,9 @@ use crate::{
 
 /// The environment as text; entries that are no text are left out.
 pub fn environment(variables: impl Iterator<Item = (OsString, OsString)>) -> Environment {
-    variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+    variables
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 /// Runs the command and says how it ended.

@@ -15,9 +15,10 @@ use crate::{
     services::litellm::LiteLlm,
     settings::Settings,
     steps::{
-        DEFAULT_RECIPE, app_project::AppProject, application_sets::ApplicationSets, console_embed::ConsoleEmbed,
-        gitea_instance::GiteaInstance, gitea_user::GiteaUser, keycloak_user::KeycloakUser, litellm_key::LiteLlmKey,
-        mcp_servers::McpServers, namespaces::Namespaces, showroom::Showroom,
+        DEFAULT_RECIPE, app_project::AppProject, application_sets::ApplicationSets,
+        console_embed::ConsoleEmbed, gitea_instance::GiteaInstance, gitea_user::GiteaUser,
+        keycloak_user::KeycloakUser, litellm_key::LiteLlmKey, mcp_servers::McpServers,
+        namespaces::Namespaces, showroom::Showroom,
     },
     tenant::Tenant,
 };
@@ -95,7 +96,9 @@ const CATALOGUE: &[(StepId, Make<Ingredients>)] = &[
         let password = from.passwords.user.clone();
         made(KeycloakUser::new(Arc::clone(&from.tenant), from.settings.keycloak_user.clone(), password))
     }),
-    ("namespaces", |from, _| made(Namespaces::new(Arc::clone(&from.tenant), from.settings.namespaces.clone()))),
+    ("namespaces", |from, _| {
+        made(Namespaces::new(Arc::clone(&from.tenant), from.settings.namespaces.clone()))
+    }),
     ("app-project", |from, _| {
         let password = from.passwords.argo_cd.clone();
         made(AppProject::new(Arc::clone(&from.tenant), from.settings.app_project.clone(), password))
@@ -128,6 +131,7 @@ fn litellm_key(from: &Ingredients, _: &EntrySettings) -> Made {
     made(LiteLlmKey::new(parts, litellm, settings.clone(), guid, alias))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the signature of a catalogue's entries")]
 fn made(step: impl Step + 'static) -> Made {
     Ok(Arc::new(step))
 }

@@ -152,7 +152,9 @@ impl Record {
             },
             None => fresh,
         };
-        secrets.values().for_each(|secret| redactor.learn(secret));
+        for secret in secrets.values() {
+            redactor.learn(secret);
+        }
         let held = Mutex::new(Held { facts, secrets });
         Ok(Self { cluster, at, labels: names.labels(), redactor, existed, held })
     }

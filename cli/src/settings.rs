@@ -8,7 +8,8 @@ use crate::{
     order::{VarError, Vars, source::Origin},
     passwords::Given,
     steps::{
-        app_project, application_sets, gitea_instance, gitea_user, keycloak_user, litellm_key, namespaces, showroom,
+        app_project, application_sets, gitea_instance, gitea_user, keycloak_user, litellm_key, namespaces,
+        showroom,
     },
 };
 
@@ -97,5 +98,7 @@ fn overlaid(vars: &Vars, recipe: &Recipe, step: StepId) -> Result<Vars, OrderErr
     let Some(entry) = recipe.entries.iter().find(|entry| entry.step == step) else { return Ok(vars.clone()) };
     let settings: Map<String, Value> =
         entry.settings.read().map_err(|_| OrderError::RecipeSettings { step: step.to_owned() })?;
-    Ok(settings.into_iter().fold(vars.clone(), |vars, (name, value)| vars.with(&name, value, Origin::Default)))
+    Ok(settings
+        .into_iter()
+        .fold(vars.clone(), |vars, (name, value)| vars.with(&name, value, Origin::Default)))
 }

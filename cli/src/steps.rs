@@ -43,12 +43,12 @@ pub trait Manifests {
 }
 
 /// What a comparison found, as a probe's result.
-fn seen(differences: Option<Vec<String>>, present: impl FnOnce() -> Vec<String>) -> Result<Seen, StepError> {
-    Ok(match differences {
+fn seen(differences: Option<Vec<String>>, present: impl FnOnce() -> Vec<String>) -> Seen {
+    match differences {
         None => Seen::new(State::Absent, []),
         Some(lines) if lines.is_empty() => Seen::new(State::Present, present()),
         Some(lines) => Seen::new(State::Drifted, lines),
-    })
+    }
 }
 
 fn outcome(changed: bool, summary: String) -> Outcome {
@@ -60,7 +60,10 @@ fn secret_entry(at: &ObjectRef, secret: &Object, key: &str) -> Result<String, St
     use base64::Engine as _;
     let held = secret.data["data"][key].as_str();
     let bytes = held.and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
-    bytes.and_then(|bytes| String::from_utf8(bytes).ok()).map(|text| text.trim().to_owned()).ok_or_else(|| {
-        StepError::new(Failure::Service, format!("read {at}")).because(format!("it has no readable entry `{key}`"))
-    })
+    bytes.and_then(|bytes| String::from_utf8(bytes).ok()).map(|text| text.trim().to_owned()).ok_or_else(
+        || {
+            StepError::new(Failure::Service, format!("read {at}"))
+                .because(format!("it has no readable entry `{key}`"))
+        },
+    )
 }

@@ -66,7 +66,13 @@ impl Web {
 
     /// The LiteLLM proxy.
     pub fn litellm(&self, base: &str) -> Service {
-        Service::new("LiteLLM", base, self.litellm.clone(), Arc::clone(&self.meter), Arc::clone(&self.redactor))
+        Service::new(
+            "LiteLLM",
+            base,
+            self.litellm.clone(),
+            Arc::clone(&self.meter),
+            Arc::clone(&self.redactor),
+        )
     }
 
     /// From now on this value is masked in what services say.
@@ -101,7 +107,10 @@ impl Tenant {
     /// # Errors
     ///
     /// When the API server does not answer or refuses.
-    pub async fn compare_all(&self, objects: Vec<(ObjectRef, Value)>) -> Result<Option<Vec<String>>, StepError> {
+    pub async fn compare_all(
+        &self,
+        objects: Vec<(ObjectRef, Value)>,
+    ) -> Result<Option<Vec<String>>, StepError> {
         let asked = objects.into_iter().map(|(at, object)| async move {
             let found = self.cluster.differences(&at, self.labelled(object)).await?;
             Ok::<_, StepError>((at, found))

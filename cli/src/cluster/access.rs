@@ -103,8 +103,8 @@ impl Access {
             Via::Token { host, token, origin } => {
                 let url = host.trim().trim_end_matches('/').parse::<http::Uri>().ok();
                 let url = url.filter(|url| url.scheme().is_some() && url.host().is_some());
-                let url = url
-                    .ok_or_else(|| AccessError::Host { host: host.clone(), origin: origin.clone() })?;
+                let url =
+                    url.ok_or_else(|| AccessError::Host { host: host.clone(), origin: origin.clone() })?;
                 let mut config = Config::new(url);
                 config.auth_info.token = Some(SecretString::from(token.expose_secret().trim().to_owned()));
                 config
@@ -147,8 +147,8 @@ pub(super) fn client(config: Config) -> Result<Client, AccessError> {
 }
 
 fn read_roots(path: &PathBuf) -> Result<Vec<Vec<u8>>, AccessError> {
-    let pem = std::fs::read_to_string(path)
-        .map_err(|source| AccessError::Roots { path: path.clone(), source })?;
+    let pem =
+        std::fs::read_to_string(path).map_err(|source| AccessError::Roots { path: path.clone(), source })?;
     let roots: Vec<Vec<u8>> = pem_certificates(&pem).collect();
     if roots.is_empty() { Err(AccessError::NotPem(path.clone())) } else { Ok(roots) }
 }

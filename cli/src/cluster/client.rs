@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use http::Request;
 use kube::{
     Api, Client,
     api::{ListParams, Patch, PatchParams},
@@ -38,7 +37,10 @@ impl Cluster {
     ///
     /// [`AccessError`] in the outer result for settings that lead nowhere; a [`ClusterError`] in the inner
     /// one when the API server does not answer or refuses.
-    pub async fn connect(access: &Access, meter: Arc<Meter>) -> Result<Result<Self, ClusterError>, AccessError> {
+    pub async fn connect(
+        access: &Access,
+        meter: Arc<Meter>,
+    ) -> Result<Result<Self, ClusterError>, AccessError> {
         let client = access::client(access.config().await?)?;
         let cluster = Self { client, meter, served: Arc::default() };
         Ok(cluster.read_groups().await)
@@ -103,7 +105,7 @@ impl Cluster {
     /// When the API server does not answer or refuses.
     pub async fn get(&self, at: &ObjectRef) -> Result<Option<Object>, ClusterError> {
         let _waiting = self.meter.waiting();
-        self.api_of(at).get_opt(&at.name).await.map_err(|error| failed("get", at, &error))
+        self.api_of(at).get_opt(&at.name).await.map_err(|error| failed("get", at.to_string(), &error))
     }
 
     /// Reads all objects of a kind with a label selector, in one namespace or (empty) in all.
@@ -111,7 +113,12 @@ impl Cluster {
     /// # Errors
     ///
     /// When the API server does not answer or refuses. A kind that is not served has no objects.
-    pub async fn list(&self, kind: &Kind, namespace: &str, labels: &str) -> Result<Vec<Object>, ClusterError> {
+    pub async fn list(
+        &self,
+        kind: &Kind,
+        namespace: &str,
+        labels: &str,
+    ) -> Result<Vec<Object>, ClusterError> {
         let _waiting = self.meter.waiting();
         match self.api(kind, namespace).list(&ListParams::default().labels(labels)).await {
             Ok(list) => Ok(list.items),
@@ -134,21 +141,32 @@ impl Cluster {
     /// # Errors
     ///
     /// When the API server does not answer or refuses.
-    pub async fn apply_as(&self, at: &ObjectRef, manager: &str, object: Value) -> Result<Applied, ClusterError> {
+    pub async fn apply_as(
+        &self,
+        at: &ObjectRef,
+        manager: &str,
+        object: Value,
+    ) -> Result<Applied, ClusterError> {
         let before = self.get(at).await?;
         let params = PatchParams::apply(manager).force();
         let object = self.patch(at, &params, object).await?;
-        let changed = before.is_none_or(|before| before.metadata.resource_version != object.metadata.resource_version);
+        let changed =
+            before.is_none_or(|before| before.metadata.resource_version != object.metadata.resource_version);
         Ok(Applied { object, changed })
     }
 
-    async fn patch(&self, at: &ObjectRef, params: &PatchParams, object: Value) -> Result<Object, ClusterError> {
+    async fn patch(
+        &self,
+        at: &ObjectRef,
+        params: &PatchParams,
+        object: Value,
+    ) -> Result<Object, ClusterError> {
         let _waiting = self.meter.waiting();
         let whole = complete(at, object);
         self.api_of(at)
             .patch(&at.name, params, &Patch::Apply(whole))
             .await
-            .map_err(|error| failed("apply", at, &error))
+            .map_err(|error| failed("apply", at.to_string(), &error))
     }
 
     /// What applying `object` would change: `None` when it is not there at all, else the differences.
@@ -156,36 +174,15 @@ impl Cluster {
     /// # Errors
     ///
     /// When the API server does not answer or refuses the dry run.
-    pub async fn differences(&self, at: &ObjectRef, object: Value) -> Result<Option<Vec<String>>, ClusterError> {
+    pub async fn differences(
+        &self,
+        at: &ObjectRef,
+        object: Value,
+    ) -> Result<Option<Vec<String>>, ClusterError> {
         let Some(live) = self.get(at).await? else { return Ok(None) };
         let params = PatchParams::apply(FIELD_MANAGER).force().dry_run();
         let wanted = self.patch(at, &params, object).await?;
         Ok(Some(compare::differences(&plain(&live), &plain(&wanted))))
-    }
-
-    /// Asks whether we may do `verb` on a kind in a namespace (`SelfSubjectAccessReview`).
-    ///
-    /// # Errors
-    ///
-    /// When the API server does not answer or refuses.
-    pub async fn may(&self, verb: &str, kind: &Kind, namespace: &str) -> Result<bool, ClusterError> {
-        let attributes =
-            json!({"verb": verb, "group": kind.group, "resource": kind.plural, "namespace": namespace});
-        let review = json!({
-            "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": attributes},
-        });
-        let request = Request::post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
-            .header(http::header::CONTENT_TYPE, "application/json")
-            .body(review.to_string().into_bytes())
-            .expect("a constant path and header make a valid request");
-        let _waiting = self.meter.waiting();
-        let answer: Value = self
-            .client
-            .request(request)
-            .await
-            .map_err(|error| failed("review", format!("the right to {verb} {}", kind.plural), &error))?;
-        Ok(answer["status"]["allowed"].as_bool().unwrap_or(false))
     }
 }
 
@@ -204,6 +201,10 @@ fn plain(object: &Object) -> Value {
     serde_json::to_value(object).unwrap_or(Value::Null)
 }
 
-pub(super) fn failed(operation: &'static str, object: impl ToString, error: &kube::Error) -> ClusterError {
-    ClusterError { operation, object: object.to_string(), cause: Cause::from_kube(error) }
+pub(super) fn failed(
+    operation: &'static str,
+    object: impl Into<String>,
+    error: &kube::Error,
+) -> ClusterError {
+    ClusterError { operation, object: object.into(), cause: Cause::from_kube(error) }
 }

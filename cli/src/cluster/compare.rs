@@ -30,7 +30,8 @@ fn walk(path: &str, live: &Value, wanted: &Value, secret: bool, found: &mut Vec<
             keys.sort();
             keys.dedup();
             for key in keys {
-                if path.is_empty() && key == "status" || path == "metadata" && SERVER_FIELDS.contains(&key.as_str())
+                if path.is_empty() && key == "status"
+                    || path == "metadata" && SERVER_FIELDS.contains(&key.as_str())
                 {
                     continue;
                 }

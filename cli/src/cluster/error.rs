@@ -104,14 +104,19 @@ impl From<ClusterError> for StepError {
             Cause::Answered { code: 401, .. } => {
                 (Failure::Denied, Some("the token is not valid (any more): get a fresh one and run again"))
             }
-            Cause::Answered { code: 403, .. } => {
-                (Failure::Denied, Some("the token needs more rights: `tenant` sets up tenants as a cluster admin"))
-            }
+            Cause::Answered { code: 403, .. } => (
+                Failure::Denied,
+                Some("the token needs more rights: `tenant` sets up tenants as a cluster admin"),
+            ),
             Cause::Answered { code: 404, .. } => {
                 (Failure::Usage, Some("the cluster does not serve this kind: is its operator installed?"))
             }
-            Cause::Answered { code: 429, .. } => (Failure::Busy, Some("the API server is overloaded: run again later")),
-            Cause::Unreachable(_) => (Failure::Service, Some("check the address of the API server and the network")),
+            Cause::Answered { code: 429, .. } => {
+                (Failure::Busy, Some("the API server is overloaded: run again later"))
+            }
+            Cause::Unreachable(_) => {
+                (Failure::Service, Some("check the address of the API server and the network"))
+            }
             Cause::Answered { .. } | Cause::Malformed(_) => (Failure::Service, None),
         };
         let what = error.to_string();

@@ -39,7 +39,11 @@ impl Kind {
 
     /// `apiVersion` as in manifests.
     pub fn api_version(&self) -> String {
-        if self.group.is_empty() { self.version.to_owned() } else { format!("{}/{}", self.group, self.version) }
+        if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
     }
 
     pub(super) fn resource(&self) -> ApiResource {
@@ -99,12 +103,8 @@ pub const MCP_SERVER: Kind = Kind::namespaced("toolhive.stacklok.dev", "v1beta1"
 /// OpenShift's Route.
 pub const ROUTE: Kind = Kind::namespaced("route.openshift.io", "v1", "Route", "routes");
 /// OpenShift's `SecurityContextConstraints`.
-pub const SCC: Kind = Kind::cluster(
-    "security.openshift.io",
-    "v1",
-    "SecurityContextConstraints",
-    "securitycontextconstraints",
-);
+pub const SCC: Kind =
+    Kind::cluster("security.openshift.io", "v1", "SecurityContextConstraints", "securitycontextconstraints");
 /// OpenShift's quota over several namespaces.
 pub const CLUSTER_QUOTA: Kind =
     Kind::cluster("quota.openshift.io", "v1", "ClusterResourceQuota", "clusterresourcequotas");

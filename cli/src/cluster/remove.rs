@@ -50,8 +50,10 @@ impl Cluster {
         let _waiting = self.meter.waiting();
         match self.api(&at.kind, &at.namespace).delete(&at.name, &params).await {
             Ok(_) => Ok(Removal::Deleted { uid }),
-            Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(Removal::Absent),
-            Err(error) => Err(failed("delete", at, &error)),
+            Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {
+                Ok(Removal::Absent)
+            }
+            Err(error) => Err(failed("delete", at.to_string(), &error)),
         }
     }
 }

@@ -72,7 +72,10 @@ impl Cluster {
                     if let Some(refused) = refusal(&error) {
                         return Err(failed("watch", what, refused).into());
                     }
-                    scope.waiting(what, &format!("the watch broke off and is taken up again: {}", short(&error)));
+                    scope.waiting(
+                        what,
+                        &format!("the watch broke off and is taken up again: {}", short(&error)),
+                    );
                     continue;
                 }
                 None => {
@@ -103,7 +106,9 @@ impl Cluster {
         let what = format!("{at} to be gone");
         self.until(scope, &what, &at.kind, &at.namespace, Select::Name(&at.name), |objects| {
             match objects.get(&at.name) {
-                Some(object) if object.metadata.uid.as_deref() == Some(uid) => Verdict::NotYet(remaining(object)),
+                Some(object) if object.metadata.uid.as_deref() == Some(uid) => {
+                    Verdict::NotYet(remaining(object))
+                }
                 _ => Verdict::Done(()),
             }
         })

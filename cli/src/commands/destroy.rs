@@ -34,7 +34,8 @@ pub async fn destroy(workplace: &Workplace, args: &DestroyArgs) -> Result<ExitCo
     let code = match workplace.reach(&args.cluster, &read.vars).await? {
         (_, Reached::Cluster(cluster)) => destroy_on(workplace, args, &read, cluster).await?,
         (access, Reached::Gone(error)) => {
-            let lost = if error.is_unauthorized() { "knows our token no more" } else { "does not exist any more" };
+            let lost =
+                if error.is_unauthorized() { "knows our token no more" } else { "does not exist any more" };
             workplace.printer.warning(&format!(
                 "{} {lost}: nothing is removed there; what is left goes with the cluster",
                 access.describe()
@@ -83,7 +84,9 @@ async fn destroy_without(
 ) -> Result<ExitCode, Problem> {
     let settings = Settings::read(&read.vars, &read.guid, &read.recipe, &Findings::default())?;
     let Some((url, key)) = settings.litellm_key.proxy() else {
-        workplace.printer.warning("the order does not say where LiteLLM is: a virtual key, if any, lives on until it expires");
+        workplace.printer.warning(
+            "the order does not say where LiteLLM is: a virtual key, if any, lives on until it expires",
+        );
         return Ok(ExitCode::Done);
     };
     let web = workplace.web(&args.cluster, &settings, "")?;

@@ -8,10 +8,7 @@ use crate::{
     opening::{Opened, Purpose, Read, Workplace},
     order::workloads::Direction,
     problem::Problem,
-    report::{
-        printer::Format,
-        tables::Table,
-    },
+    report::{printer::Format, tables::Table},
 };
 
 /// Looks at a tenant, step by step.
@@ -26,7 +23,9 @@ pub async fn status(workplace: &Workplace, args: &LookArgs) -> Result<ExitCode, 
         Format::Json => super::results::report(workplace, "status", &read.guid, &report),
     }
     if !opened.recorded {
-        workplace.printer.status(&format!("no record of a tenant with guid {}: looked by its names", read.guid));
+        workplace
+            .printer
+            .status(&format!("no record of a tenant with guid {}: looked by its names", read.guid));
     }
     Ok(super::exit(report.worst_failure()))
 }

@@ -14,8 +14,8 @@ use crate::{
     opening::{self, Workplace},
     passwords::Passwords,
     problem::Problem,
-    record::Record,
     recipe::Ingredients,
+    record::Record,
     report::{json::Json, printer::Format},
     services::gitea::Login,
     settings::Settings,
@@ -52,7 +52,9 @@ pub async fn render(workplace: &Workplace, args: &RenderArgs) -> Result<ExitCode
     let documents: Vec<Value> =
         objects.into_iter().map(|(at, object)| masked(from.tenant.complete(&at, object))).collect();
     match workplace.printer.format() {
-        Format::Json => Json::new(workplace.printer.clone()).result("render", Some(&read.guid), json!(documents)),
+        Format::Json => {
+            Json::new(workplace.printer.clone()).result("render", Some(&read.guid), json!(documents));
+        }
         Format::Text => {
             for document in documents {
                 let Value::Object(document) = document else { continue };
@@ -79,7 +81,11 @@ fn ingredients(workplace: &Workplace, settings: Settings, plain: bool) -> Result
     facts.gitea_login.fill(GiteaLogin(login))?;
     facts.gitea_token.fill(Token(later()))?;
     facts.litellm.fill(LiteLlmKey {
-        endpoint: settings.litellm_key.url.clone().unwrap_or_else(|| "https://litellm.example.com".to_owned()),
+        endpoint: settings
+            .litellm_key
+            .url
+            .clone()
+            .unwrap_or_else(|| "https://litellm.example.com".to_owned()),
         value: later(),
         id: LATER.to_owned(),
         alias: names.key_alias().to_owned(),
@@ -87,8 +93,13 @@ fn ingredients(workplace: &Workplace, settings: Settings, plain: bool) -> Result
         duration: String::new(),
     })?;
     let tenant = Arc::new(Tenant { names, cluster, record, facts, domain, web });
-    let passwords =
-        Passwords { user: later(), gitea: later(), gitea_admin: later(), librechat: later(), argo_cd: later() };
+    let passwords = Passwords {
+        user: later(),
+        gitea: later(),
+        gitea_admin: later(),
+        librechat: later(),
+        argo_cd: later(),
+    };
     Ok(opening::ingredients(&tenant, settings, passwords))
 }
 

@@ -44,13 +44,17 @@ impl Results {
         Ok(match (how, &args.result_file, directory) {
             (UserInfo::None, ..) => Self::Nowhere,
             (UserInfo::Result, Some(file), _) => Self::File(file.clone()),
-            (UserInfo::Result, None, Some(directory)) => Self::File(directory.join(format!("{action}-result.json"))),
+            (UserInfo::Result, None, Some(directory)) => {
+                Self::File(directory.join(format!("{action}-result.json")))
+            }
             (UserInfo::Files, _, Some(path)) => {
                 let preserve = vars.flag(&["agnosticd_preserve_user_data"])?.unwrap_or(false);
                 Self::Files(OutputDir { path, action: action.to_owned(), preserve })
             }
             (UserInfo::Result | UserInfo::Files, None, None) | (UserInfo::Files, Some(_), None) => {
-                workplace.printer.warning("--user-info has no place to write to: give --output-dir or --result-file");
+                workplace
+                    .printer
+                    .warning("--user-info has no place to write to: give --output-dir or --result-file");
                 Self::Nowhere
             }
         })
@@ -92,7 +96,9 @@ pub(super) fn report(workplace: &Workplace, of: &str, guid: &str, report: &Repor
             let (state, details) = match &ended.ending {
                 Ending::Seen(seen) => (json!(seen.state), json!(seen.details)),
                 Ending::Skipped(reason) => (json!(State::Skipped), json!([reason])),
-                Ending::Failed(error) | Ending::Blocked { error, .. } => (json!("unknown"), json!(error.chain())),
+                Ending::Failed(error) | Ending::Blocked { error, .. } => {
+                    (json!("unknown"), json!(error.chain()))
+                }
                 Ending::Done(outcome) => (json!(outcome.change), json!([outcome.summary])),
                 Ending::NotStarted(_) => (json!("unknown"), json!([])),
             };

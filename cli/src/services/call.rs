@@ -74,8 +74,12 @@ impl From<ServiceError> for StepError {
             Trouble::Answered { status: 401 | 403, .. } => {
                 (Failure::Denied, Some("check the credentials the order gives for this service"))
             }
-            Trouble::Answered { status: 429, .. } => (Failure::Busy, Some("it is overloaded: run again later")),
-            Trouble::Unreachable(_) => (Failure::Service, Some("check its address and the network, then run again")),
+            Trouble::Answered { status: 429, .. } => {
+                (Failure::Busy, Some("it is overloaded: run again later"))
+            }
+            Trouble::Unreachable(_) => {
+                (Failure::Service, Some("check its address and the network, then run again"))
+            }
             Trouble::Answered { .. } | Trouble::Malformed(_) => (Failure::Service, None),
         };
         let step = StepError::new(failure, error.to_string()).because(error.trouble);
@@ -133,10 +137,13 @@ impl Service {
                 Ok((status, after, _)) if !last && passing(status, repeatable) => {
                     let asked = after.unwrap_or(pause);
                     if asked > LONGEST_PAUSE {
-                        return Err(self.error(operation, Trouble::Answered {
-                            status: status.as_u16(),
-                            message: format!("and asks to wait {} s", asked.as_secs()),
-                        }));
+                        return Err(self.error(
+                            operation,
+                            Trouble::Answered {
+                                status: status.as_u16(),
+                                message: format!("and asks to wait {} s", asked.as_secs()),
+                            },
+                        ));
                     }
                     rest(asked).await;
                 }

@@ -54,7 +54,8 @@ impl Gitea {
     /// When Gitea does not answer or refuses.
     pub async fn user_id(&self, admin: &Login, user: &str) -> Result<Option<u64>, ServiceError> {
         let operation = format!("look up user {user}");
-        let answer = self.call(&operation, Method::GET, &format!("/users/{}", encoded(user)), admin, None).await?;
+        let answer =
+            self.call(&operation, Method::GET, &format!("/users/{}", encoded(user)), admin, None).await?;
         match (answer.status, answer.body["id"].as_u64()) {
             (200, Some(id)) => Ok(Some(id)),
             (404, _) => Ok(None),
@@ -146,7 +147,12 @@ impl Gitea {
     /// # Errors
     ///
     /// When Gitea does not answer or refuses.
-    pub async fn repository(&self, admin: &Login, owner: &str, name: &str) -> Result<RepositoryState, ServiceError> {
+    pub async fn repository(
+        &self,
+        admin: &Login,
+        owner: &str,
+        name: &str,
+    ) -> Result<RepositoryState, ServiceError> {
         let operation = format!("look up repository {owner}/{name}");
         let path = format!("/repos/{}/{}", encoded(owner), encoded(name));
         let answer = self.call(&operation, Method::GET, &path, admin, None).await?;
@@ -163,7 +169,12 @@ impl Gitea {
     /// # Errors
     ///
     /// When Gitea does not answer, refuses, or cannot reach the source.
-    pub async fn migrate(&self, admin: &Login, owner_id: u64, repository: &Repository) -> Result<bool, ServiceError> {
+    pub async fn migrate(
+        &self,
+        admin: &Login,
+        owner_id: u64,
+        repository: &Repository,
+    ) -> Result<bool, ServiceError> {
         let operation = format!("migrate {} to repository {}", repository.repo, repository.name);
         let body = json!({
             "clone_addr": repository.repo,
@@ -188,7 +199,12 @@ impl Gitea {
     /// # Errors
     ///
     /// When Gitea does not answer or refuses.
-    pub async fn delete_repository(&self, admin: &Login, owner: &str, name: &str) -> Result<bool, ServiceError> {
+    pub async fn delete_repository(
+        &self,
+        admin: &Login,
+        owner: &str,
+        name: &str,
+    ) -> Result<bool, ServiceError> {
         let operation = format!("delete repository {owner}/{name}");
         let path = format!("/repos/{}/{}", encoded(owner), encoded(name));
         let answer = self.call(&operation, Method::DELETE, &path, admin, None).await?;

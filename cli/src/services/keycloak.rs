@@ -9,7 +9,7 @@ use super::{Service, ServiceError, call::Answer, web::encoded};
 /// A realm of a Keycloak server, used as an admin of the server.
 pub struct Realm {
     service: Service,
-    realm: String,
+    name: String,
     token: SecretString,
 }
 
@@ -37,7 +37,7 @@ impl Realm {
         match (answer.status, answer.body["access_token"].as_str()) {
             (200, Some(token)) => {
                 let token = SecretString::from(token.to_owned());
-                Ok(Self { service, realm: realm.to_owned(), token })
+                Ok(Self { service, name: realm.to_owned(), token })
             }
             (200, None) => Err(service.malformed(&operation, "the answer holds no access_token")),
             _ => Err(service.unexpected(&operation, &answer)),
@@ -121,7 +121,7 @@ impl Realm {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Answer, ServiceError> {
-        let path = format!("/admin/realms/{}{path}", encoded(&self.realm));
+        let path = format!("/admin/realms/{}{path}", encoded(&self.name));
         self.service
             .send(operation, method, &path, |request| {
                 let request = request.bearer_auth(self.token.expose_secret());

@@ -51,8 +51,10 @@ impl LiteLlm {
         match answer.status {
             200 | 201 => {
                 let value = answer.body["key"].as_str().filter(|key| key.starts_with("sk-"));
-                let value = value.ok_or_else(|| self.service.malformed(&operation, "the answer holds no key"))?;
-                let id = ["token_id", "token", "key_id"].iter().find_map(|field| answer.body[*field].as_str());
+                let value =
+                    value.ok_or_else(|| self.service.malformed(&operation, "the answer holds no key"))?;
+                let id =
+                    ["token_id", "token", "key_id"].iter().find_map(|field| answer.body[*field].as_str());
                 let id = id.filter(|id| *id != value).map_or_else(|| hash(value), str::to_owned);
                 Ok(Created::Key(VirtualKey { value: SecretString::from(value.to_owned()), id }))
             }

@@ -79,8 +79,9 @@ impl AppProject {
         let own = names.namespaces().map(|(_, name)| json!({"namespace": name.as_str(), "server": server}));
         let destinations: Vec<Value> = own.chain(self.settings.destinations.iter().cloned()).collect();
         let gitea = format!("{}/*", names.gitea_internal_url());
-        let sources: Vec<&str> =
-            std::iter::once(gitea.as_str()).chain(self.settings.repositories.iter().map(String::as_str)).collect();
+        let sources: Vec<&str> = std::iter::once(gitea.as_str())
+            .chain(self.settings.repositories.iter().map(String::as_str))
+            .collect();
         let policy = format!("p, proj:{project}:user-role, applications, *, {project}/*, allow");
         let spec = json!({
             "description": format!("Project for {user}"),
@@ -128,7 +129,8 @@ impl AppProject {
         let account = account_key(&self.tenant.names);
         let share = json!({"spec": {"extraConfig": {account.clone(): "apiKey, login"}}});
         let (argo_cd, manager) = (self.argo_cd(), self.manager());
-        let granted = async { Ok::<_, StepError>(cluster.apply_as(&argo_cd, &manager, share).await?.changed) };
+        let granted =
+            async { Ok::<_, StepError>(cluster.apply_as(&argo_cd, &manager, share).await?.changed) };
         let (granted, hashed) = try_join(granted, self.apply_password(&account)).await?;
         Ok(Some(granted || hashed))
     }
@@ -144,7 +146,8 @@ impl AppProject {
         let held = secret.data["data"][&key].as_str().and_then(decoded);
         let password = self.password.clone();
         let hash = tokio::task::spawn_blocking(move || fresh_hash(&password, held.as_deref())).await;
-        let hash = hash.map_err(|error| StepError::new(Failure::Internal, "hash the password").because(error))?;
+        let hash =
+            hash.map_err(|error| StepError::new(Failure::Internal, "hash the password").because(error))?;
         let Some(hash) = hash? else { return Ok(false) };
         let changed = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let mtime = format!("{account}.passwordMtime");
@@ -173,7 +176,8 @@ impl AppProject {
             let route = format!("{}-server", self.settings.argo_cd);
             let at = ObjectRef::new(ROUTE, self.namespace(), route);
             let found = self.tenant.cluster.get(&at).await?;
-            server = found.and_then(|route| Some(format!("https://{}", route.data["spec"]["host"].as_str()?)));
+            server =
+                found.and_then(|route| Some(format!("https://{}", route.data["spec"]["host"].as_str()?)));
         }
         let project = self.tenant.names.app_project().to_owned();
         self.tenant.facts.argo_cd.fill(ArgoCdProject { project, server })?;
@@ -223,10 +227,10 @@ impl Step for AppProject {
     fn probe<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>> {
         async move {
             let compared = self.tenant.compare_all(vec![self.project()]).await?;
-            let account = match self.tenant.cluster.serves(&ARGO_CD) {
-                true => self.tenant.cluster.get(&self.argo_cd()).await?,
-                false => None,
-            };
+            let mut account = None;
+            if self.tenant.cluster.serves(&ARGO_CD) {
+                account = self.tenant.cluster.get(&self.argo_cd()).await?;
+            }
             let mut lines = compared;
             if let (Some(argo_cd), Some(lines)) = (&account, &mut lines) {
                 let key = account_key(&self.tenant.names);
@@ -237,7 +241,7 @@ impl Step for AppProject {
             if lines.is_some() {
                 self.find_out(account.is_some()).await?;
             }
-            super::seen(lines, || vec![self.tenant.names.app_project().to_owned()])
+            Ok(super::seen(lines, || vec![self.tenant.names.app_project().to_owned()]))
         }
         .boxed()
     }
@@ -245,9 +249,11 @@ impl Step for AppProject {
     fn apply<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
         async move {
             let (at, project) = self.project();
-            let (applied, account) = try_join(self.tenant.apply(&at, project), self.apply_account(scope)).await?;
+            let (applied, account) =
+                try_join(self.tenant.apply(&at, project), self.apply_account(scope)).await?;
             self.find_out(account.is_some()).await?;
-            let summary = if account.is_some() { format!("{at} and a local account") } else { at.to_string() };
+            let summary =
+                if account.is_some() { format!("{at} and a local account") } else { at.to_string() };
             Ok(super::outcome(applied.changed || account == Some(true), summary))
         }
         .boxed()
@@ -261,10 +267,8 @@ impl Step for AppProject {
             let granted = self.withdraw(&argo_cd, |data| !data["spec"]["extraConfig"][&account].is_null());
             let hashed = self.withdraw(&accounts, |data| !data["data"][&password].is_null());
             let project = async {
-                match self.tenant.cluster.serves(&APP_PROJECT) {
-                    true => self.tenant.remove_all(vec![self.at()]).await,
-                    false => Ok(false),
-                }
+                let there = self.tenant.cluster.serves(&APP_PROJECT);
+                if there { self.tenant.remove_all(vec![self.at()]).await } else { Ok(false) }
             };
             let (granted, hashed, project) = futures::join!(granted, hashed, project);
             let changed = granted? | hashed? | project?;

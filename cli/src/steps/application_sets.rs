@@ -81,7 +81,8 @@ impl ApplicationSets {
             ("DEFAULT_USER_EMAIL", &self.settings.librechat_user(names)),
             ("DEFAULT_USER_PASSWORD", self.librechat_password.expose_secret()),
         ]);
-        let agent = secret_data([("LITELLM_URL", base.as_str()), ("LITELLM_API_KEY", key.value.expose_secret())]);
+        let agent =
+            secret_data([("LITELLM_URL", base.as_str()), ("LITELLM_API_KEY", key.value.expose_secret())]);
         let secret = |component, name, data| {
             let at = ObjectRef::new(SECRET, names.namespace(component).as_str(), name);
             (at, json!({"type": "Opaque", "data": data}))
@@ -104,13 +105,19 @@ impl ApplicationSets {
     async fn until_healthy(&self, scope: &Scope) -> Result<(), StepError> {
         let (cluster, selector) = (&self.tenant.cluster, self.tenant.selector());
         let select = Select::Labels(&selector);
-        let wanted: Vec<String> = self.tenant.names.applications().map(|name| name.to_string()).collect();
-        let applications = cluster.until(scope, "the applications", &APPLICATION, self.argo_cd(), select, |found| {
-            judge_applications(self.argo_cd(), &wanted, found)
-        });
-        let sets = cluster.until::<()>(scope, "the ApplicationSets", &APPLICATION_SET, self.argo_cd(), select, |found| {
-            judge_sets(self.argo_cd(), found)
-        });
+        let wanted: Vec<String> = self.tenant.names.applications().map(ToString::to_string).collect();
+        let applications =
+            cluster.until(scope, "the applications", &APPLICATION, self.argo_cd(), select, |found| {
+                judge_applications(self.argo_cd(), &wanted, found)
+            });
+        let sets = cluster.until::<()>(
+            scope,
+            "the ApplicationSets",
+            &APPLICATION_SET,
+            self.argo_cd(),
+            select,
+            |found| judge_sets(self.argo_cd(), found),
+        );
         tokio::select! {
             healthy = applications => healthy,
             Err(error) = sets => Err(error),
@@ -121,9 +128,15 @@ impl ApplicationSets {
 
     /// Waits until ToolHive runs a server, where ToolHive runs them. Argo CD does not know what makes an
     /// `MCPServer` healthy.
-    async fn until_running(&self, scope: &Scope, component: Component, server: &str) -> Result<(), StepError> {
+    async fn until_running(
+        &self,
+        scope: &Scope,
+        component: Component,
+        server: &str,
+    ) -> Result<(), StepError> {
         let Some(version) = self.tenant.version(&MCP_SERVER, &MCP_SERVER_VERSIONS) else { return Ok(()) };
-        let at = ObjectRef::new(MCP_SERVER.at(version), self.tenant.names.namespace(component).as_str(), server);
+        let at =
+            ObjectRef::new(MCP_SERVER.at(version), self.tenant.names.namespace(component).as_str(), server);
         let cluster = &self.tenant.cluster;
         cluster
             .until(scope, &at.to_string(), &at.kind, &at.namespace, Select::Name(server), |found| {
@@ -132,7 +145,8 @@ impl ApplicationSets {
                     // v1beta1 says Ready, v1alpha1 says Running
                     Some("Running" | "Ready") => Verdict::Done(()),
                     Some(phase) => {
-                        let message = status.and_then(|status| status["message"].as_str()).unwrap_or_default();
+                        let message =
+                            status.and_then(|status| status["message"].as_str()).unwrap_or_default();
                         Verdict::NotYet(format!("phase {phase} {message}").trim_end().to_owned())
                     }
                     None => Verdict::NotYet("ToolHive has not taken it up yet".to_owned()),
@@ -169,7 +183,9 @@ impl ApplicationSets {
         cluster
             .until(scope, what, &APPLICATION, self.argo_cd(), select, |left| match left.first_key_value() {
                 None => Verdict::Done(()),
-                Some((name, object)) => Verdict::NotYet(format!("{} left; {name}: {}", left.len(), deleting(object))),
+                Some((name, object)) => {
+                    Verdict::NotYet(format!("{} left; {name}: {}", left.len(), deleting(object)))
+                }
             })
             .await
     }
@@ -215,7 +231,8 @@ fn judge_application(namespace: &str, name: &str, object: &Object) -> Verdict<()
         let message = text("/operationState/message").unwrap_or("the sync failed");
         return Verdict::Never(hopeless(namespace, name, message));
     }
-    let (sync, health) = (text("/sync/status").unwrap_or("Unknown"), text("/health/status").unwrap_or("Unknown"));
+    let (sync, health) =
+        (text("/sync/status").unwrap_or("Unknown"), text("/health/status").unwrap_or("Unknown"));
     if sync == "Synced" && health == "Healthy" {
         return Verdict::Done(());
     }
@@ -288,10 +305,11 @@ impl Step for ApplicationSets {
             }
             let selector = self.tenant.selector();
             let found = self.tenant.cluster.list(&APPLICATION, self.argo_cd(), &selector).await?;
-            let found = found.into_iter().map(|one| (one.metadata.name.clone().unwrap_or_default(), one)).collect();
-            let wanted: Vec<String> = self.tenant.names.applications().map(|name| name.to_string()).collect();
+            let found =
+                found.into_iter().map(|one| (one.metadata.name.clone().unwrap_or_default(), one)).collect();
+            let wanted: Vec<String> = self.tenant.names.applications().map(ToString::to_string).collect();
             match judge_applications(self.argo_cd(), &wanted, &found) {
-                Verdict::Done(()) => super::seen(Some(differences), || wanted),
+                Verdict::Done(()) => Ok(super::seen(Some(differences), || wanted)),
                 Verdict::NotYet(_) | Verdict::Never(_) if !differences.is_empty() => {
                     Ok(Seen::new(State::Drifted, differences))
                 }

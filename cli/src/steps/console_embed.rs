@@ -33,7 +33,8 @@ impl ConsoleEmbed {
         let (controller, login) =
             try_join(self.tenant.cluster.get(&controller), self.tenant.cluster.get(&login)).await?;
         let mut obstacles = Vec::new();
-        let headers = controller.as_ref().map(|found| &found.data["spec"]["httpHeaders"]["actions"]["response"]);
+        let headers =
+            controller.as_ref().map(|found| &found.data["spec"]["httpHeaders"]["actions"]["response"]);
         obstacles.extend(header_obstacles(headers.unwrap_or(&Value::Null), &self.tenant.domain));
         let termination = login.as_ref().and_then(|route| route.data["spec"]["tls"]["termination"].as_str());
         if termination != Some("reencrypt") {
@@ -84,11 +85,11 @@ impl Step for ConsoleEmbed {
     fn probe<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>> {
         async move {
             let obstacles = self.obstacles().await?;
-            Ok(match obstacles.is_empty() {
-                true => Seen::new(State::Present, ["the console can be framed".to_owned()]),
-                // the cluster's business, not the tenant's: nothing of the order is amiss
-                false => Seen::new(State::Present, obstacles),
-            })
+            if obstacles.is_empty() {
+                return Ok(Seen::new(State::Present, ["the console can be framed".to_owned()]));
+            }
+            // the cluster's business, not the tenant's: nothing of the order is amiss
+            Ok(Seen::new(State::Present, obstacles))
         }
         .boxed()
     }

@@ -180,7 +180,8 @@ fn judge(at: &ObjectRef, object: &Object) -> Verdict<Ready> {
         (Some(url), Some(true)) => {
             let user = object.data["spec"]["giteaAdminUser"].as_str();
             let admin = user.zip(status["adminPassword"].as_str());
-            let admin = admin.map(|(user, password)| (user.to_owned(), SecretString::from(password.to_owned())));
+            let admin =
+                admin.map(|(user, password)| (user.to_owned(), SecretString::from(password.to_owned())));
             Verdict::Done(Ready { url: url.trim_end_matches('/').to_owned(), admin })
         }
         (Some(_), _) => Verdict::NotYet(format!("its admin is not set up yet{}", failing(status))),
@@ -224,15 +225,16 @@ impl Step for GiteaInstance {
             let found = self.tenant.cluster.get(&self.at()).await?;
             let Some(object) = found else { return Ok(Seen::new(State::Absent, [])) };
             let owned = self.tenant.owns(&object);
-            let differences = match owned {
-                true => self.tenant.compare_all(vec![self.passwords(), self.resource()]).await?.unwrap_or_default(),
-                false => Vec::new(),
-            };
+            let mut differences = Vec::new();
+            if owned {
+                let objects = vec![self.passwords(), self.resource()];
+                differences = self.tenant.compare_all(objects).await?.unwrap_or_default();
+            }
             match judge(&self.at(), &object) {
                 Verdict::Done(ready) => {
                     let url = ready.url.clone();
                     self.fill(ready, owned)?;
-                    super::seen(Some(differences), || vec![url])
+                    Ok(super::seen(Some(differences), || vec![url]))
                 }
                 Verdict::NotYet(seen) => Ok(Seen::new(State::NotReady, [format!("{}: {seen}", self.at())])),
                 Verdict::Never(error) => Err(error),

@@ -159,7 +159,7 @@ impl Step for GiteaUser {
                     RepositoryState::Absent => differences.push(format!("repository {name} is missing")),
                 }
             }
-            super::seen(Some(differences), || vec![self.summary()])
+            Ok(super::seen(Some(differences), || vec![self.summary()]))
         }
         .boxed()
     }
@@ -173,7 +173,8 @@ impl Step for GiteaUser {
             let wait = format!("{} repositories to be copied", self.settings.repositories.len());
             scope.waiting(&wait, "the migrations are running");
             let repositories = self.settings.repositories.iter();
-            let migrated = repositories.map(|repository| self.ensure_repository(&gitea, admin, id, repository));
+            let migrated =
+                repositories.map(|repository| self.ensure_repository(&gitea, admin, id, repository));
             changed |= try_join_all(migrated).await?.contains(&true);
             scope.ready(&wait);
             Ok(super::outcome(changed, self.summary()))
@@ -217,8 +218,13 @@ impl Step for GiteaUser {
 
 impl GiteaUser {
     fn summary(&self) -> String {
-        let names: Vec<&str> = self.settings.repositories.iter().map(|repository| repository.name.as_str()).collect();
+        let names: Vec<&str> =
+            self.settings.repositories.iter().map(|repository| repository.name.as_str()).collect();
         let user = self.tenant.names.username();
-        if names.is_empty() { format!("user {user}") } else { format!("user {user}, repositories {}", names.join(", ")) }
+        if names.is_empty() {
+            format!("user {user}")
+        } else {
+            format!("user {user}, repositories {}", names.join(", "))
+        }
     }
 }

@@ -90,7 +90,8 @@ impl KeycloakUser {
         let mut console_url = None;
         if self.tenant.cluster.serves(&CONSOLE_CONFIG) {
             let console = self.tenant.cluster.get(&ObjectRef::cluster(CONSOLE_CONFIG, "cluster")).await?;
-            console_url = console.and_then(|found| found.data["status"]["consoleURL"].as_str().map(str::to_owned));
+            console_url =
+                console.and_then(|found| found.data["status"]["consoleURL"].as_str().map(str::to_owned));
         }
         self.tenant.facts.keycloak.fill(Fact { console_url })?;
         Ok(())
@@ -120,7 +121,9 @@ impl Step for KeycloakUser {
             let Some(realm) = self.realm().await? else {
                 return Ok(Seen::new(State::Skipped, [self.missing()]));
             };
-            let Some(_id) = realm.find(username.as_str()).await? else { return Ok(Seen::new(State::Absent, [])) };
+            let Some(_id) = realm.find(username.as_str()).await? else {
+                return Ok(Seen::new(State::Absent, []));
+            };
             self.find_out().await?;
             Ok(Seen::new(State::Present, [format!("user {username} in realm {}", self.settings.realm)]))
         }

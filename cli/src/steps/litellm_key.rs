@@ -49,7 +49,8 @@ impl Settings {
         let name = |suffix: &str| format!("{PREFIX}{suffix}");
         let mut models = vars.text_list(&[&name("models")])?.filter(|models| !models.is_empty());
         if models.is_none() {
-            models = Some(vec!["granite-3-2-8b-instruct".to_owned(), "deepseek-r1-distill-qwen-14b".to_owned()]);
+            models =
+                Some(vec!["granite-3-2-8b-instruct".to_owned(), "deepseek-r1-distill-qwen-14b".to_owned()]);
         }
         let mut models = models.unwrap_or_default();
         if vars.flag(&[&name("include_docling")])?.unwrap_or(false) {
@@ -257,7 +258,10 @@ impl Step for LiteLlmKey {
             }
             Ok(match self.litellm()?.count(&self.alias).await? {
                 0 => Seen::new(State::Absent, []),
-                _ => Seen::new(State::Drifted, [format!("key {} exists, its value is not on record", self.alias)]),
+                _ => Seen::new(
+                    State::Drifted,
+                    [format!("key {} exists, its value is not on record", self.alias)],
+                ),
             })
         }
         .boxed()

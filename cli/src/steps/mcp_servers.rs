@@ -60,7 +60,7 @@ impl McpServers {
     fn credentials(&self, token: &SecretString) -> (ObjectRef, Value) {
         let namespace = self.tenant.names.namespace(Component::McpGitea).as_str();
         let url = self.tenant.names.gitea_internal_url();
-        let data = secret_data([("url", url.as_ref()), ("token", token.expose_secret())]);
+        let data = secret_data([("url", url), ("token", token.expose_secret())]);
         (ObjectRef::new(SECRET, namespace, GITEA_CREDENTIALS), json!({"type": "Opaque", "data": data}))
     }
 
@@ -100,20 +100,19 @@ impl McpServers {
     }
 
     async fn apply_constraints(&self, scope: &Scope) -> Result<bool, StepError> {
-        match self.constraints() {
-            Some((at, constraints)) => Ok(self.tenant.apply(&at, constraints).await?.changed),
-            None => {
-                scope.note("no SecurityContextConstraints here: the pods run under the cluster's own policy");
-                Ok(false)
-            }
-        }
+        let Some((at, constraints)) = self.constraints() else {
+            scope.note("no SecurityContextConstraints here: the pods run under the cluster's own policy");
+            return Ok(false);
+        };
+        Ok(self.tenant.apply(&at, constraints).await?.changed)
     }
 }
 
 impl Manifests for McpServers {
     fn manifests(&self) -> BoxFuture<'_, Result<Vec<(ObjectRef, Value)>, StepError>> {
         let token = self.tenant.facts.gitea_token.get();
-        ready(token.map(|token| self.constraints().into_iter().chain([self.credentials(&token.0)]).collect())).boxed()
+        ready(token.map(|token| self.constraints().into_iter().chain([self.credentials(&token.0)]).collect()))
+            .boxed()
     }
 }
 
@@ -141,10 +140,12 @@ impl Step for McpServers {
             let mut differences = self.tenant.compare_all(objects).await?;
             match (token, &mut differences) {
                 (Some(token), _) => drop(self.tenant.facts.gitea_token.fill(Token(token))?),
-                (None, Some(lines)) => lines.push("the Gitea token is not on record, or no longer valid".to_owned()),
+                (None, Some(lines)) => {
+                    lines.push("the Gitea token is not on record, or no longer valid".to_owned());
+                }
                 (None, None) => return Ok(Seen::new(State::Absent, [])),
             }
-            super::seen(differences, || vec![format!("Secret {GITEA_CREDENTIALS}")])
+            Ok(super::seen(differences, || vec![format!("Secret {GITEA_CREDENTIALS}")]))
         }
         .boxed()
     }
@@ -160,7 +161,10 @@ impl Step for McpServers {
             };
             let (credentials, constraints) = try_join(credentials, self.apply_constraints(scope)).await?;
             let scc = if self.tenant.has_scc() { " and SCC" } else { "" };
-            Ok(super::outcome(credentials || constraints, format!("Gitea token in Secret {GITEA_CREDENTIALS}{scc}")))
+            Ok(super::outcome(
+                credentials || constraints,
+                format!("Gitea token in Secret {GITEA_CREDENTIALS}{scc}"),
+            ))
         }
         .boxed()
     }

@@ -14,7 +14,8 @@ use tenant_workflow::{
 
 use crate::{
     cluster::{
-        CLUSTER_QUOTA, LIMIT_RANGE, NAMESPACE, Object, ObjectRef, RESOURCE_QUOTA, ROLE_BINDING, Select, Verdict,
+        CLUSTER_QUOTA, LIMIT_RANGE, NAMESPACE, Object, ObjectRef, RESOURCE_QUOTA, ROLE_BINDING, Select,
+        Verdict,
     },
     names::GUID_LABEL,
     order::{VarError, Vars},
@@ -126,7 +127,8 @@ impl Namespaces {
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
             "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
         });
-        let mut all = vec![(ObjectRef::new(ROLE_BINDING, namespace, self.tenant.names.role_binding(role)), binding)];
+        let mut all =
+            vec![(ObjectRef::new(ROLE_BINDING, namespace, self.tenant.names.role_binding(role)), binding)];
         if owner == Owner::Adopted {
             return all;
         }
@@ -159,11 +161,9 @@ impl Namespaces {
         let guid = self.tenant.names.guid().as_str();
         let label = |key: &str| object.metadata.labels.as_ref().and_then(|labels| labels.get(key));
         match label(GUID_LABEL) {
-            Some(other) if other != guid => {
-                Err(StepError::new(Failure::Usage, format!("use {at}"))
-                    .because(format!("it belongs to the tenant of guid {other}"))
-                    .hint("choose another namespace or guid in the order"))
-            }
+            Some(other) if other != guid => Err(StepError::new(Failure::Usage, format!("use {at}"))
+                .because(format!("it belongs to the tenant of guid {other}"))
+                .hint("choose another namespace or guid in the order")),
             Some(_) if object.metadata.deletion_timestamp.is_some() => {
                 Err(StepError::new(Failure::Busy, format!("create {at}"))
                     .because("one of that name is still being deleted")
@@ -206,22 +206,23 @@ impl Step for Namespaces {
             if owners.values().all(|owner| *owner == Owner::Nobody) {
                 return Ok(Seen::new(State::Absent, []));
             }
-            let mut objects: Vec<_> = self.cluster_quota().into_iter().collect();
-            for (namespace, owner) in &owners {
-                if *owner != Owner::Adopted {
-                    objects.push(self.namespace(namespace));
-                }
-                objects.extend(self.content(namespace, *owner));
-            }
-            super::seen(self.tenant.compare_all(objects).await?, || {
-                owners
-                    .iter()
-                    .map(|(name, owner)| match owner {
-                        Owner::Adopted => format!("{name} (adopted)"),
-                        Owner::Ours | Owner::Nobody => name.clone(),
-                    })
-                    .collect()
-            })
+            // an adopted namespace is as its owner wants it: nothing in it is drift
+            let own = owners.iter().filter(|(_, owner)| **owner != Owner::Adopted);
+            let objects: Vec<_> = own
+                .flat_map(|(name, owner)| {
+                    std::iter::once(self.namespace(name)).chain(self.content(name, *owner))
+                })
+                .collect();
+            let listed = owners.iter().map(|(name, owner)| match owner {
+                Owner::Adopted => format!("{name} (adopted)"),
+                Owner::Ours | Owner::Nobody => name.clone(),
+            });
+            let compared = if objects.is_empty() {
+                Some(Vec::new())
+            } else {
+                self.tenant.compare_all(objects.into_iter().chain(self.cluster_quota()).collect()).await?
+            };
+            Ok(super::seen(compared, || listed.collect()))
         }
         .boxed()
     }
@@ -237,7 +238,8 @@ impl Step for Namespaces {
                 scope.note(format!("adopted, quota and life left to their owner: {}", adopted.join(", ")));
             }
             let own = owners.iter().filter(|(_, owner)| **owner != Owner::Adopted);
-            let mut changed = self.tenant.apply_all(own.map(|(name, _)| self.namespace(name)).collect()).await?;
+            let mut changed =
+                self.tenant.apply_all(own.map(|(name, _)| self.namespace(name)).collect()).await?;
             let content = owners.iter().flat_map(|(name, owner)| self.content(name, *owner));
             changed |= self.tenant.apply_all(content.chain(self.cluster_quota()).collect()).await?;
             Ok(super::outcome(changed, format!("{} namespaces", owners.len())))
@@ -254,7 +256,8 @@ impl Step for Namespaces {
             let selector = self.tenant.selector();
             let ours = self.tenant.cluster.list(&NAMESPACE, "", &selector).await?;
             for namespace in &ours {
-                objects.push(ObjectRef::cluster(NAMESPACE, namespace.metadata.name.clone().unwrap_or_default()));
+                objects
+                    .push(ObjectRef::cluster(NAMESPACE, namespace.metadata.name.clone().unwrap_or_default()));
             }
             for (_, namespace) in names.namespaces() {
                 if !ours.iter().any(|one| one.metadata.name.as_deref() == Some(namespace.as_str())) {
@@ -289,4 +292,3 @@ impl Namespaces {
             .await
     }
 }
-

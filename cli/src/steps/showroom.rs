@@ -1,6 +1,6 @@
 //! The lab guide: Showroom's workload with the tenant's user data.
 //!
-//! The user data hold passwords, so they are in a Secret, not in a ConfigMap as upstream's chart has them; and
+//! The user data hold passwords, so they are in a Secret, not in a `ConfigMap` as upstream's chart has them; and
 //! the namespace is the one the order names, never one with the user's name appended (defects 18 and 42 of
 //! provisioning.md 9).
 
@@ -159,8 +159,9 @@ impl Showroom {
         });
         let inventory = self.inventory();
         let wanted: Vec<(Kind, &str)> = inventory.iter().map(|(kind, name)| (*kind, name.as_str())).collect();
-        manifest::objects("showroom.yaml.hbs", TEMPLATE, &values, self.namespace(), &wanted)
-            .map_err(|error| StepError::new(Failure::Internal, "write the lab guide's manifest").because(error))
+        manifest::objects("showroom.yaml.hbs", TEMPLATE, &values, self.namespace(), &wanted).map_err(
+            |error| StepError::new(Failure::Internal, "write the lab guide's manifest").because(error),
+        )
     }
 
     fn host(&self) -> String {
@@ -220,11 +221,12 @@ fn judge_route(at: &ObjectRef, found: Option<&Object>) -> Verdict<()> {
     match conditions.find(|condition| condition["type"] == "Admitted") {
         Some(admitted) if admitted["status"] == "True" => Verdict::Done(()),
         Some(refused) => {
-            let message = refused["message"].as_str().or(refused["reason"].as_str()).unwrap_or("it is not admitted");
+            let message =
+                refused["message"].as_str().or(refused["reason"].as_str()).unwrap_or("it is not admitted");
             Verdict::Never(
-                StepError::new(Failure::Service, format!("publish {at}")).because(message.to_owned()).hint(
-                    format!("kubectl -n {} get route {} -o yaml", at.namespace, at.name),
-                ),
+                StepError::new(Failure::Service, format!("publish {at}"))
+                    .because(message.to_owned())
+                    .hint(format!("kubectl -n {} get route {} -o yaml", at.namespace, at.name)),
             )
         }
         None => Verdict::NotYet("no router has admitted it yet".to_owned()),
@@ -263,7 +265,7 @@ impl Step for Showroom {
             let at = ObjectRef::new(DEPLOYMENT, self.namespace(), &self.settings.name);
             match judge_deployment(self.tenant.cluster.get(&at).await?.as_ref()) {
                 Verdict::NotYet(seen) if differences.is_empty() => Ok(Seen::new(State::NotReady, [seen])),
-                _ => super::seen(Some(differences), || vec![url]),
+                _ => Ok(super::seen(Some(differences), || vec![url])),
             }
         }
         .boxed()

@@ -48,7 +48,8 @@ impl Settings {
             let name = format!("{PREFIX}{suffix}");
             vars.text(&[&name]).map(|found| found.unwrap_or_else(|| default.to_owned()))
         };
-        let models = vars.text_list(&[&format!("{PREFIX}litemaas_models")])?.filter(|models| !models.is_empty());
+        let models =
+            vars.text_list(&[&format!("{PREFIX}litemaas_models")])?.filter(|models| !models.is_empty());
         Ok(Self {
             revision: text("gitops_repo_tag", "main")?,
             openshift_path: text("openshift_repo_path", "tenant/mcp-openshift")?,
@@ -150,7 +151,13 @@ impl Sets<'_> {
         (name, self.application_set(component, &source, namespace, &values))
     }
 
-    fn application_set(&self, component: &str, source: &Source<'_>, namespace: Component, values: &Value) -> Value {
+    fn application_set(
+        &self,
+        component: &str,
+        source: &Source<'_>,
+        namespace: Component,
+        values: &Value,
+    ) -> Value {
         let template = json!({
             "metadata": {
                 "name": format!("{component}-{}", self.names.username()),
@@ -218,7 +225,7 @@ impl Sets<'_> {
         values["secrets"] = json!({"existingSecret": LIBRECHAT_CREDENTIALS});
         values["default_user"] = json!({"setup": true, "existingSecret": LIBRECHAT_CREDENTIALS});
         values["route"] = json!({"enabled": routes});
-        values["ingress"] = json!({"enabled": !routes, "host": host.to_string()});
+        values["ingress"] = json!({"enabled": !routes, "host": host});
         values
     }
 
@@ -227,8 +234,12 @@ impl Sets<'_> {
         let mut values = self.common("agent", Component::Agent);
         let namespace = names.namespace(Component::Agent);
         values["application_name"] = json!("agent");
-        values["git_url"] =
-            json!(format!("{}/{}/{}.git", names.gitea_internal_url(), names.username(), names.gitea_repository()));
+        values["git_url"] = json!(format!(
+            "{}/{}/{}.git",
+            names.gitea_internal_url(),
+            names.username(),
+            names.gitea_repository()
+        ));
         values["git_revision"] = json!(self.settings.revision);
         values["agent_endpoint"] = json!(format!("http://agent.{namespace}.svc:8000/report-failure"));
         values["agentConfig"] = json!({
