@@ -86,10 +86,12 @@ async fn build_tenant() -> anyhow::Result<PathBuf> {
         .arg("--message-format=json-render-diagnostics")
         .current_dir(checkout())
         .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("run cargo")?
+        .wait_with_output()
         .await
-        .context("run cargo")?;
+        .context("wait for cargo")?;
     if !output.status.success() {
         bail!("tenant cannot be built, see above");
     }
