@@ -95,11 +95,11 @@ async fn build_tenant() -> anyhow::Result<PathBuf> {
     if !output.status.success() {
         bail!("tenant cannot be built, see above");
     }
-    let executables = output
+    let mut executables = output
         .stdout
         .split(|byte| *byte == b'\n')
         .filter_map(|line| serde_json::from_slice::<Message>(line).ok()?.executable);
-    executables.last().context("cargo names no executable")
+    executables.next_back().context("cargo names no executable")
 }
 
 /// The cargo that runs this program, if one does.

@@ -1,9 +1,9 @@
 //! Files: private ones, ends of logs, copies of folders.
 
 use std::{
-    fs::{self, File},
+    fs::{self, DirBuilder, File},
     io::{self, Read, Seek, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
 };
 
@@ -17,6 +17,14 @@ const TAIL_LINES: usize = 15;
 pub fn private(path: &Path, content: impl AsRef<[u8]>) -> io::Result<()> {
     let mut file = File::options().create(true).write(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(content.as_ref())
+}
+
+/// Makes a folder, and what is missing above it, that only its owner can enter.
+///
+/// # Errors
+/// When it cannot be made.
+pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// The last lines of a log; nothing if there is none.

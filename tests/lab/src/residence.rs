@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{directories::Directories, processes};
+use crate::{directories::Directories, files::private_folder, processes};
 
 /// The names of temporary labs start with this; they are swept once nobody holds them.
 const TEMPORARY: &str = "test-";
@@ -69,7 +69,7 @@ impl Residence {
     /// # Errors
     /// When the lock cannot be made.
     pub fn take(&self) -> io::Result<Option<Held>> {
-        fs::create_dir_all(self.lock.parent().unwrap_or(&self.directory))?;
+        private_folder(self.lock.parent().unwrap_or(&self.directory))?;
         let lock = File::options().create(true).append(true).open(&self.lock)?;
         match lock.try_lock() {
             Ok(()) => Ok(Some(Held { residence: self.clone(), _lock: lock })),
@@ -98,7 +98,7 @@ impl Held {
     pub fn clean(&self) -> io::Result<Vec<String>> {
         let ended = processes::clean(&self.residence.directory);
         self.remove()?;
-        fs::create_dir_all(&self.residence.directory)?;
+        private_folder(&self.residence.directory)?;
         Ok(ended)
     }
 

@@ -5,11 +5,16 @@ use std::{
     fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use sha2::{Digest, Sha256};
 
 use super::{BuildError, progress::Progress};
+use crate::files::private_folder;
+
+/// Changed charts and modules leave builds behind; this long after their last use they go.
+const KEPT_UNUSED: Duration = Duration::from_hours(14 * 24);
 
 /// The hash of everything a build depends on.
 #[derive(Clone, Debug, Default)]
@@ -57,13 +62,13 @@ impl Cache {
         build: impl AsyncFnOnce(&Path) -> Result<(), BuildError>,
     ) -> Result<PathBuf, BuildError> {
         let entry = self.directory.join(format!("{name}-{}", key.text()));
-        if entry.is_dir() {
+        if used(&entry) {
             return Ok(entry);
         }
         let failed = |source| BuildError::Cache { path: self.directory.clone(), source };
-        fs::create_dir_all(&self.directory).map_err(failed)?;
+        private_folder(&self.directory).map_err(failed)?;
         let _lock = self.lock(progress).await.map_err(failed)?;
-        if entry.is_dir() {
+        if used(&entry) {
             return Ok(entry);
         }
         let partial = self.directory.join(format!(".{name}.partial"));
@@ -73,7 +78,19 @@ impl Cache {
         }
         build(&partial).await?;
         fs::rename(&partial, &entry).map_err(failed)?;
+        self.prune(SystemTime::now() - KEPT_UNUSED);
         Ok(entry)
+    }
+
+    /// Removes builds that nobody has used since `limit`. What cannot be removed stays.
+    fn prune(&self, limit: SystemTime) {
+        let Ok(entries) = fs::read_dir(&self.directory) else { return };
+        for entry in entries.flatten() {
+            let last = entry.metadata().and_then(|metadata| metadata.modified());
+            if entry.path().is_dir() && last.is_ok_and(|last| last < limit) {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
     }
 
     /// One build at a time on this machine: a Go build of this size wants all cores and gigabytes of
@@ -91,6 +108,13 @@ impl Cache {
         task.done();
         Ok(locked)
     }
+}
+
+/// Whether the entry is there; if so, its time of change becomes its time of last use.
+fn used(entry: &Path) -> bool {
+    let Ok(folder) = File::open(entry) else { return false };
+    let _ = folder.set_modified(SystemTime::now());
+    true
 }
 
 #[cfg(test)]
@@ -131,6 +155,23 @@ mod tests {
         assert_eq!((made.clone(), fs::read_to_string(again.join("out")).unwrap()), (again, "first".into()));
         assert_ne!(made, other);
         assert!(!made.join("half").exists(), "the failed attempt's files were kept");
+    }
+
+    #[tokio::test]
+    async fn only_builds_unused_for_long_are_pruned() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::new(directory.path().into());
+        let old = SystemTime::now() - Duration::from_hours(24);
+        for name in ["unused", "used"] {
+            let made =
+                cache.entry(name, &key(name), Progress::Silent, async |_: &Path| Ok(())).await.unwrap();
+            File::open(made).unwrap().set_modified(old).unwrap();
+        }
+        let build = async |_: &Path| panic!("it was there");
+        let kept = cache.entry("used", &key("used"), Progress::Silent, build).await.unwrap();
+        cache.prune(SystemTime::now() - Duration::from_hours(1));
+        let left = fs::read_dir(directory.path()).unwrap().flatten().map(|entry| entry.path());
+        assert_eq!(left.filter(|path| path.is_dir()).collect::<Vec<_>>(), [kept]);
     }
 
     #[tokio::test(flavor = "multi_thread")]
