@@ -63,7 +63,9 @@ fn run(command: &Command) -> Result<(), Box<dyn std::error::Error>> {
         Command::Serve(serve) => {
             drop(out);
             tenant_kit::crypto::install_crypto();
-            tenant_kit::telemetry::init(&serve.log_level, tenant_kit::telemetry::LogFormat::Json);
+            // rmcp reports every handshake at INFO; our own line says the same in one.
+            let level = format!("rmcp=warn,{}", serve.log_level);
+            tenant_kit::telemetry::init(&level, tenant_kit::telemetry::LogFormat::Json);
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             runtime.block_on(serve.run())?;
         }

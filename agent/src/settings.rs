@@ -3,6 +3,12 @@
 
 use secrecy::SecretString;
 
+/// A variable that is no argument of its own: an older name of one.
+#[expect(clippy::disallowed_methods, reason = "this module is the one reader of the environment")]
+pub fn plain(name: &str) -> Option<String> {
+    std::env::var(name).ok().map(|v| v.trim().to_owned()).filter(|v| !v.is_empty())
+}
+
 /// The secret in variable `name`, or in the file that `name_FILE` names; blanks at the ends are dropped,
 /// because mounted files tend to end in a newline.
 #[expect(clippy::disallowed_methods, reason = "this module is the one reader of the environment")]

@@ -16,7 +16,7 @@ use crate::investigation::Investigator;
 use crate::journal::Journal;
 use crate::ledger::{Ledger, Limits};
 use crate::metrics::Metrics;
-use crate::settings::secret;
+use crate::settings::{plain, secret};
 use crate::store::Store;
 
 /// Time running investigations get after SIGTERM; what is not finished resumes on the next start.
@@ -52,11 +52,13 @@ pub struct Serve {
     #[arg(long, value_name = "FILE", env = "MCP_GITEA_TOKEN_FILE")]
     pub gitea_token_file: Option<PathBuf>,
     /// Owner of the repository issues go to.
-    #[arg(long, value_name = "NAME", env = "MCP_GITEA_USER", default_value = "user1")]
-    pub owner: String,
-    /// Repository issues go to.
-    #[arg(long, value_name = "NAME", env = "MCP_GITEA_REPO", default_value = "mcp")]
-    pub repo: String,
+    ///
+    /// `MCP_GITEA_OWNER` and `GITEA_OWNER`, the names in older documents, are read too. [default: user1]
+    #[arg(long, value_name = "NAME", env = "MCP_GITEA_USER")]
+    pub owner: Option<String>,
+    /// Repository issues go to; `GITEA_REPO` is read too. [default: mcp]
+    #[arg(long, value_name = "NAME", env = "MCP_GITEA_REPO")]
+    pub repo: Option<String>,
     /// Directory for journal and recordings; without one, reports do not survive a restart.
     #[arg(long, value_name = "DIR", env = "AGENT_DATA_DIR")]
     pub data: Option<PathBuf>,
@@ -193,7 +195,10 @@ impl Serve {
         Ok(Investigator {
             store,
             cluster,
-            tracker: tracker.map(|c| Tracker::new(c, self.owner.clone(), self.repo.clone())),
+            tracker: tracker.map(|c| {
+                let (owner, repo) = self.repository();
+                Tracker::new(c, owner, repo)
+            }),
             advisor: self.model.advisor().map_err(ServeError::Model)?,
             ledger: Ledger::new(Limits { namespace_hour: self.tokens_per_hour, day: self.tokens_per_day }),
             recordings,
@@ -222,6 +227,24 @@ impl Serve {
             .map_err(|reason| ServeError::Address { server: name, reason })?
             .with_credential(credential);
         Ok(Some(Client::new(endpoint, http)))
+    }
+
+    /// Owner and repository: the program's own names win over those of older documents.
+    fn repository(&self) -> (String, String) {
+        let older = |names: &[&str]| names.iter().find_map(|n| plain(n));
+        let named = |own: &Option<String>, names: &[&str], default: &str| {
+            let (own, older) = (own.clone().filter(|o| !o.is_empty()), older(names));
+            if let (Some(own), Some(older)) = (&own, &older)
+                && own != older
+            {
+                tracing::warn!(used = %own, ignored = %older, "two variables name the issue target differently");
+            }
+            own.or(older).unwrap_or_else(|| default.to_owned())
+        };
+        (
+            named(&self.owner, &["MCP_GITEA_OWNER", "GITEA_OWNER"], "user1"),
+            named(&self.repo, &["GITEA_REPO"], "mcp"),
+        )
     }
 
     fn options(&self, auth: Auth) -> Options {
@@ -254,7 +277,7 @@ impl Serve {
         json!({
             "openshift": {"url": address(&self.openshift_url), "transport": format!("{:?}", self.openshift_transport)},
             "gitea": {"url": address(&self.gitea_url), "transport": format!("{:?}", self.gitea_transport),
-                "repository": format!("{}/{}", self.owner, self.repo)},
+                "repository": <[String; 2]>::from(self.repository()).join("/")},
             "model": {"url": address(&self.model.model_url), "names": self.model.models},
             "authentication": if auth.is_open() { "none: cluster-internal use only" } else { "required" },
             "namespaces": namespaces,

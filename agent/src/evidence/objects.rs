@@ -247,7 +247,10 @@ pub(super) fn event_lines(events: &[Value], about: &[String]) -> Vec<String> {
         if kind_of_event == "Warning" && (about.is_empty() || concerns || general)
             || concerns && reason == "Failed"
         {
-            let time = get(event, &["/Timestamp", "/lastTimestamp"]);
+            // Newer event sources leave the time at its zero value.
+            let time =
+                Some(get(event, &["/Timestamp", "/lastTimestamp"])).filter(|t| !t.starts_with("0001-"));
+            let time = time.unwrap_or_default();
             let line =
                 format!("{kind_of_event} {reason} {}/{object}: {message} {time}", kind.to_ascii_lowercase());
             lines.push(line.trim_end().to_owned());

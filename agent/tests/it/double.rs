@@ -42,7 +42,7 @@ pub(crate) async fn start(world: World) -> (String, Shared) {
 }
 
 async fn openshift(State(world): State<Shared>, body: String) -> Response {
-    answer(&world, &body, openshift_tools(), |world, name, a| {
+    answer(&world, &body, &openshift_tools(), |world, name, a| {
         let text = |key: &str| a[key].as_str().unwrap_or_default().to_owned();
         match name {
             "pods_log" => {
@@ -72,7 +72,7 @@ async fn openshift(State(world): State<Shared>, body: String) -> Response {
 
 async fn gitea(State(world): State<Shared>, body: String) -> Response {
     let tools = if world.lock().unwrap().oldest { flat_tools() } else { dispatched_tools() };
-    let response = answer(&world, &body, tools, |world, name, a| {
+    let response = answer(&world, &body, &tools, |world, name, a| {
         let method = a["method"].as_str().unwrap_or(name).to_owned();
         let number = a["issue_number"].as_u64().or_else(|| a["index"].as_u64()).unwrap_or(0);
         let at = usize::try_from(number).unwrap().wrapping_sub(1);
@@ -127,7 +127,7 @@ async fn gitea(State(world): State<Shared>, body: String) -> Response {
 fn answer(
     world: &Shared,
     body: &str,
-    tools: Value,
+    tools: &Value,
     call: impl FnOnce(&mut World, &str, &Value) -> Result<String, String>,
 ) -> Response {
     let message: Value = serde_json::from_str(body).unwrap();

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the double is test code: a failure should end the test")]
 
 mod double;
+mod kill;
 
 use std::path::Path;
 use std::sync::Arc;
