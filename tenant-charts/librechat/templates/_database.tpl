@@ -28,7 +28,7 @@ spec:
   template:
     metadata:
       labels:
-        {{- include "workload.labels" . | nindent 8 }}
+        {{- include "workload.podLabels" . | nindent 8 }}
       annotations:
         tenant.rhpds.io/credentials-revision: {{ .root.Values.credentialsRevision | quote }}
     spec:

@@ -17,7 +17,7 @@ spec:
   template:
     metadata:
       labels:
-        {{- include "workload.labels" . | nindent 8 }}
+        {{- include "workload.podLabels" . | nindent 8 }}
     spec:
       serviceAccountName: {{ .account }}
       automountServiceAccountToken: {{ .entry.cluster | default false }}

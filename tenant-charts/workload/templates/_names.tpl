@@ -15,16 +15,22 @@ app.kubernetes.io/name: {{ include "workload.name" .root }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
-{{- /* Labels of an object that belongs to a component. Context: root, component. */}}
-{{- define "workload.labels" -}}
+{{- /* Labels of a component's pods. The chart's version is not among them: a new one that changes nothing for the
+pods should not restart them. Context: root, component. */}}
+{{- define "workload.podLabels" -}}
 {{ include "workload.selector" . }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 app.kubernetes.io/part-of: tenant
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- with .root.Values.user }}
 tenant.rhpds.io/user: {{ . | quote }}
 {{- end }}
+{{- end }}
+
+{{- /* Labels of an object that belongs to a component. Context: root, component. */}}
+{{- define "workload.labels" -}}
+{{ include "workload.podLabels" . }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end }}
 
 {{- /* Name, namespace and labels of an object. Context: root, component, name. */}}
