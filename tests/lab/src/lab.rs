@@ -162,7 +162,7 @@ fn live(
         left
     });
     runtime.shutdown_background();
-    held.remove().context("remove the lab's folder")?;
+    held.leave().context("remove the lab's folder")?;
     lived
 }
 

@@ -1,5 +1,10 @@
 //! The lab: a real control plane and real Gitea instances on one machine, without Docker and without an
 //! image registry, and stand-ins for what cannot run there.
+//!
+//! [`builds`] makes the real parts from Go modules, once. A [`supervisor::Supervisor`] runs one lab:
+//! [`controlplane`], [`gitea`] and [`standins`], all of which share a [`platform::Platform`]. It lives
+//! either in a process of its own ([`daemon`], the command `lab`) or inside a test ([`lab::Lab`]). What
+//! a tenant leaves behind shows in a [`snapshot::Snapshot`].
 
 pub mod builds;
 pub mod cluster;

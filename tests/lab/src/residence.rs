@@ -59,6 +59,12 @@ impl Residence {
         format!("{TEMPORARY}{}", &crate::random_text()[..8])
     }
 
+    fn temporary(&self) -> bool {
+        self.directory
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes()))
+    }
+
     /// The lab's folder.
     pub fn directory(&self) -> &Path {
         &self.directory
@@ -112,10 +118,22 @@ impl Held {
             _ => Ok(()),
         }
     }
+
+    /// Removes the folder, and the lock of a temporary lab with it. Another lab's lock stays: somebody
+    /// may be about to take it, and a new file of that name would let two hold it.
+    ///
+    /// # Errors
+    /// When the folder cannot be removed.
+    pub fn leave(self) -> io::Result<()> {
+        self.remove()?;
+        if self.residence.temporary() {
+            let _ = fs::remove_file(&self.residence.lock);
+        }
+        Ok(())
+    }
 }
 
-/// Cleans temporary labs whose owners are gone. Their locks stay behind: removing a lock that somebody
-/// is about to take would let two hold it.
+/// Cleans temporary labs whose owners are gone.
 ///
 /// # Errors
 /// When a folder cannot be read or removed.
@@ -133,7 +151,7 @@ pub fn sweep(directories: &Directories) -> io::Result<()> {
             && let Some(held) = residence.take()?
         {
             held.clean()?;
-            held.remove()?;
+            held.leave()?;
         }
     }
     Ok(())
@@ -187,6 +205,8 @@ mod tests {
         let labs = directories.labs();
         let there = ["test-1", "test-2", "named"].map(|name| labs.join(name).is_dir());
         assert_eq!(there, [true, false, true]);
+        let locks = ["test-1.lock", "test-2.lock", "named.lock"].map(|name| labs.join(name).exists());
+        assert_eq!(locks, [true, false, true]);
         drop(running);
     }
 }
