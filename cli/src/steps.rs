@@ -55,6 +55,11 @@ fn outcome(changed: bool, summary: String) -> Outcome {
     if changed { Outcome::changed(summary) } else { Outcome::unchanged(summary) }
 }
 
+/// What a revert did: `gone` says what it was about.
+fn reverted(changed: bool, gone: impl Into<String>) -> Outcome {
+    if changed { Outcome::changed(gone) } else { Outcome::unchanged("nothing there") }
+}
+
 /// One entry of a Secret, decoded.
 fn secret_entry(at: &ObjectRef, secret: &Object, key: &str) -> Result<String, StepError> {
     use base64::Engine as _;

@@ -78,7 +78,8 @@ impl AppProject {
         let server = "https://kubernetes.default.svc";
         let own = names.namespaces().map(|(_, name)| json!({"namespace": name.as_str(), "server": server}));
         let destinations: Vec<Value> = own.chain(self.settings.destinations.iter().cloned()).collect();
-        let gitea = format!("{}/*", names.gitea_internal_url());
+        // a star does not match a slash: these are the user's repositories and nobody else's
+        let gitea = format!("{}/{user}/*", names.gitea_internal_url());
         let sources: Vec<&str> = std::iter::once(gitea.as_str())
             .chain(self.settings.repositories.iter().map(String::as_str))
             .collect();
@@ -272,7 +273,7 @@ impl Step for AppProject {
             };
             let (granted, hashed, project) = futures::join!(granted, hashed, project);
             let changed = granted? | hashed? | project?;
-            Ok(super::outcome(changed, "project and account gone".to_owned()))
+            Ok(super::reverted(changed, "project and account gone"))
         }
         .boxed()
     }

@@ -347,7 +347,7 @@ impl Step for ApplicationSets {
             self.until_applications_gone(scope).await?;
             // only now: pods must not lose what they read before they are gone
             changed |= self.tenant.remove_all(self.at_secrets()).await?;
-            Ok(super::outcome(changed, "applications and all they deployed gone".to_owned()))
+            Ok(super::reverted(changed, "applications and all they deployed gone"))
         }
         .boxed()
     }

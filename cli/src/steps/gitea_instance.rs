@@ -282,7 +282,7 @@ impl Step for GiteaInstance {
             if let crate::cluster::Removal::Deleted { uid } = &removal {
                 self.tenant.cluster.until_gone(scope, &at, uid).await?;
             }
-            Ok(super::outcome(removal.changed() || secret, format!("{at} gone")))
+            Ok(super::reverted(removal.changed() || secret, format!("{at} gone")))
         }
         .boxed()
     }

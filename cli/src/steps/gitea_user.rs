@@ -208,7 +208,7 @@ impl Step for GiteaUser {
                 let gitea = Gitea::new(self.tenant.web.routed("Gitea", url));
                 let admin = Login { user: user.to_owned(), password };
                 let gone = gitea.purge_user(&admin, self.tenant.names.username().as_str()).await?;
-                return Ok(super::outcome(gone, format!("user gone from {url}")));
+                return Ok(super::reverted(gone, format!("user gone from {url}")));
             }
             Ok(Outcome::unchanged("goes with the instance"))
         }

@@ -163,7 +163,7 @@ impl Step for KeycloakUser {
             for at in left.filter(|at| self.tenant.cluster.serves(&at.kind)) {
                 changed |= self.tenant.cluster.remove(&at, &[]).await?.changed();
             }
-            Ok(super::outcome(changed, format!("user {username} gone")))
+            Ok(super::reverted(changed, format!("user {username} gone")))
         }
         .boxed()
     }

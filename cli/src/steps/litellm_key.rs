@@ -252,6 +252,9 @@ impl Step for LiteLlmKey {
 
     fn probe<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>> {
         async move {
+            if let Some(missing) = self.settings.missing() {
+                return Ok(Seen::new(State::Skipped, [format!("neither the order nor a record sets `{missing}`")]));
+            }
             if let Some(key) = self.kept().await? {
                 self.fill(key)?;
                 return Ok(Seen::new(State::Present, [format!("key {}", self.alias)]));
@@ -294,7 +297,7 @@ impl Step for LiteLlmKey {
                     .because(format!("LiteLLM says it is deleted and still lists {left}"))
                     .hint("run destroy again"));
             }
-            Ok(super::outcome(deleted, format!("key {} gone", self.alias)))
+            Ok(super::reverted(deleted, format!("key {} gone", self.alias)))
         }
         .boxed()
     }

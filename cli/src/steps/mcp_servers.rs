@@ -86,6 +86,10 @@ impl McpServers {
             "allowHostPorts": false,
             "allowPrivilegedContainer": false,
             "allowPrivilegeEscalation": false,
+            // these three must be there, and null says "none" (OpenShift's CRD)
+            "allowedCapabilities": null,
+            "defaultAddCapabilities": null,
+            "priority": null,
             "requiredDropCapabilities": ["KILL", "MKNOD", "SETUID", "SETGID"],
             "readOnlyRootFilesystem": true,
             "runAsUser": {"type": "MustRunAs", "uid": 1000},
@@ -178,7 +182,7 @@ impl Step for McpServers {
                 objects.push(ObjectRef::cluster(SCC, self.tenant.names.scc()));
             }
             let changed = self.tenant.remove_all(objects).await?;
-            Ok(super::outcome(changed, "credentials gone".to_owned()))
+            Ok(super::reverted(changed, "credentials gone"))
         }
         .boxed()
     }

@@ -269,7 +269,7 @@ impl Step for Namespaces {
             if !ours.is_empty() {
                 self.until_gone(scope, &selector).await?;
             }
-            Ok(super::outcome(changed, format!("{} namespaces gone", ours.len())))
+            Ok(super::reverted(changed, format!("{} namespaces gone", ours.len())))
         }
         .boxed()
     }

@@ -285,7 +285,7 @@ impl Step for Showroom {
             let objects = self.inventory().into_iter();
             let objects = objects.map(|(kind, name)| ObjectRef::new(kind, self.namespace(), name)).collect();
             let changed = self.tenant.remove_all(objects).await?;
-            Ok(super::outcome(changed, "lab guide gone".to_owned()))
+            Ok(super::reverted(changed, "lab guide gone"))
         }
         .boxed()
     }
