@@ -260,7 +260,7 @@ impl PodState {
 mod tests {
     use super::*;
 
-    fn pod(spec: Value) -> DynamicObject {
+    fn pod(spec: &Value) -> DynamicObject {
         serde_json::from_value(json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "p" },
             "spec": spec }))
         .unwrap()
@@ -275,7 +275,7 @@ mod tests {
         let from_key = |optional: bool| {
             let reference = json!({ "name": "creds", "key": "token", "optional": optional });
             let variable = json!({ "name": "T", "valueFrom": { "secretKeyRef": reference } });
-            pod(json!({ "containers": [{ "name": "c", "image": "i", "env": [variable] }] }))
+            pod(&json!({ "containers": [{ "name": "c", "image": "i", "env": [variable] }] }))
         };
         let with = |key: &'static str| {
             move |kind, name: &str| {
@@ -292,16 +292,16 @@ mod tests {
         assert_eq!(decide(&from_key(true), none), PodState::Ready);
 
         let whole = json!({ "configMapRef": { "name": "env" } });
-        let whole = pod(json!({ "containers": [{ "name": "c", "image": "i", "envFrom": [whole] }] }));
+        let whole = pod(&json!({ "containers": [{ "name": "c", "image": "i", "envFrom": [whole] }] }));
         assert_eq!(decide(&whole, none), PodState::ConfigError("configmap \"env\" not found".into()));
         let mounted = json!({ "name": "v", "secret": { "secretName": "tls" } });
-        let mounted = pod(json!({ "containers": [], "volumes": [mounted] }));
+        let mounted = pod(&json!({ "containers": [], "volumes": [mounted] }));
         assert_eq!(decide(&mounted, none), PodState::Creating("secret \"tls\" not found".into()));
     }
 
     #[test]
     fn pods_of_jobs_succeed_and_others_run() {
-        let of = |policy: &str| pod(json!({ "restartPolicy": policy, "containers": [] }));
+        let of = |policy: &str| pod(&json!({ "restartPolicy": policy, "containers": [] }));
         assert_eq!(decide(&of("Always"), none), PodState::Ready);
         assert_eq!(decide(&of("Never"), none), PodState::Succeeded);
         assert_eq!(decide(&of("OnFailure"), none), PodState::Succeeded);
@@ -317,7 +317,7 @@ mod tests {
             PodState::ImagePull,
         ];
         for state in states {
-            let mut pod = pod(json!({ "containers": [{ "name": "c", "image": "i" }] }));
+            let mut pod = pod(&json!({ "containers": [{ "name": "c", "image": "i" }] }));
             pod.data["status"] = state.status(&pod, "2026-01-01T00:00:00Z");
             assert_eq!(summary(&pod), state.summary());
         }

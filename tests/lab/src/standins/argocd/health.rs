@@ -99,7 +99,7 @@ pub(super) fn worst(parts: impl IntoIterator<Item = Health>) -> Health {
 mod tests {
     use super::*;
 
-    fn deployment_with(status: Value) -> DynamicObject {
+    fn deployment_with(status: &Value) -> DynamicObject {
         serde_json::from_value(json!({ "metadata": { "name": "agent", "generation": 2 },
             "spec": { "replicas": 1 }, "status": status }))
         .unwrap()
@@ -108,16 +108,16 @@ mod tests {
     #[test]
     fn a_deployment_is_healthy_only_when_its_present_generation_is_available() {
         let ready = json!({ "observedGeneration": 2, "updatedReplicas": 1, "availableReplicas": 1 });
-        assert_eq!(of(Kind::Deployment, &deployment_with(ready.clone())).status, HealthStatus::Healthy);
+        assert_eq!(of(Kind::Deployment, &deployment_with(&ready)).status, HealthStatus::Healthy);
         for (field, value) in [("observedGeneration", 1), ("availableReplicas", 0), ("updatedReplicas", 0)] {
             let mut status = ready.clone();
             status[field] = value.into();
-            let health = of(Kind::Deployment, &deployment_with(status));
+            let health = of(Kind::Deployment, &deployment_with(&status));
             assert_eq!(health.status, HealthStatus::Progressing, "{field}");
         }
         let late =
             json!({ "observedGeneration": 2, "conditions": [{ "reason": "ProgressDeadlineExceeded" }] });
-        assert_eq!(of(Kind::Deployment, &deployment_with(late)).status, HealthStatus::Degraded);
+        assert_eq!(of(Kind::Deployment, &deployment_with(&late)).status, HealthStatus::Degraded);
     }
 
     #[test]

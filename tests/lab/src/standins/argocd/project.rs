@@ -215,8 +215,8 @@ mod tests {
         fn a_text_matches_itself_and_any_of_its_prefixes_with_a_star(text in "[a-z/.-]{0,20}", cut in 0_usize..20) {
             prop_assert!(glob(&text, &text, Some('/')));
             let prefix: String = text.chars().take(cut).collect();
-            let starred = format!("{}*", prefix);
-            let deep = format!("{}**", prefix);
+            let starred = format!("{prefix}*");
+            let deep = format!("{prefix}**");
             prop_assert!(glob(&starred, &text, None));
             prop_assert!(glob(&deep, &text, Some('/')));
         }
