@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{LazyLock, OnceLock};
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use kinds::{Before, KINDS, Kind};
 use regex::Regex;
 use sha2::{Digest, Sha256};
@@ -33,6 +33,7 @@ static NEEDLES: LazyLock<(AhoCorasick, Vec<usize>)> = LazyLock::new(|| {
     let (needles, owners): (Vec<_>, Vec<_>) = pairs.unzip();
     let automaton = AhoCorasick::builder()
         .ascii_case_insensitive(true)
+        .kind(Some(AhoCorasickKind::DFA))
         .build(needles)
         .expect("the needle table is small and constant");
     (automaton, owners)
