@@ -218,11 +218,14 @@ impl Files {
             ("authentication-skip-lookup", "true".into()),
             ("bind-address", listen.ip().to_string().into()),
             ("concurrent-gc-syncs", "40".into()),
-            // No nodes, and namespaces are left to the namespace deleter.
+            // No nodes; volumes are a stand-in's (the binder would take back what it binds without a
+            // volume); namespaces are left to the namespace deleter.
             (
                 "controllers",
                 "*,-cloud-node-lifecycle-controller,-namespace-controller,-node-ipam-controller,\
-                 -node-lifecycle-controller,-node-route-controller,-taint-eviction-controller"
+                 -node-lifecycle-controller,-node-route-controller,-persistentvolume-binder-controller,\
+                 -persistentvolume-attach-detach-controller,-persistentvolume-expander-controller,\
+                 -taint-eviction-controller"
                     .into(),
             ),
             // The defaults (20 and 30 a second) would be what a provision waits for.

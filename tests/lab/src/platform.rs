@@ -5,8 +5,8 @@
 //! its controllers have their first list, and reports addresses, credentials and an inventory of what
 //! the stand-ins hold (keys, users) for the residue snapshot.
 //!
-//! What is real, so that no stand-in imitates it: every controller of kube-controller-manager except the
-//! node ones runs, Deployments and Jobs included; there is no scheduler, no node and no kubelet. Pods
+//! What is real, so that no stand-in imitates it: every controller of kube-controller-manager except those
+//! of nodes and volumes runs, Deployments and Jobs included; there is no scheduler, no node and no kubelet. Pods
 //! therefore stay Pending until a stand-in patches their status to Running and Ready, whereupon the real
 //! controllers compute the status of Deployments, stateful sets and Jobs (as KWOK does it). A pod without
 //! `nodeName` goes away at once when it is deleted, so never bind one. Volume claims have no provisioner.
