@@ -18,7 +18,7 @@ use tenant_workflow::{
 };
 
 pub use self::values::Settings;
-use self::values::{AGENT_CREDENTIALS, LIBRECHAT_CREDENTIALS, Sets};
+use self::values::{AGENT_CREDENTIALS, LIBRECHAT_CREDENTIALS, Revisions, Sets};
 use crate::{
     cluster::{APPLICATION, APPLICATION_SET, MCP_SERVER, Object, ObjectRef, SECRET, Select, Verdict},
     names::Component,
@@ -51,12 +51,24 @@ impl ApplicationSets {
         self.tenant.names.argo_cd_namespace().as_str()
     }
 
-    fn sets(&self) -> Vec<(ObjectRef, Value)> {
-        let sets = Sets { names: &self.tenant.names, settings: &self.settings, domain: &self.tenant.domain };
-        sets.all(self.tenant.has_routes())
-            .into_iter()
-            .map(|(name, set)| (ObjectRef::new(APPLICATION_SET, self.argo_cd(), name), set))
-            .collect()
+    /// The Secrets, and the sets that go with them.
+    async fn objects(&self) -> Result<(Vec<(ObjectRef, Value)>, Vec<(ObjectRef, Value)>), StepError> {
+        let secrets = self.secrets().await?;
+        let token = &self.tenant.facts.gitea_token.get()?.0;
+        let revisions = Revisions {
+            gitea: revision(token.expose_secret()),
+            librechat: revision(&secrets[0].1.to_string()),
+            agent: revision(&secrets[1].1.to_string()),
+        };
+        let sets = Sets {
+            revisions: &revisions,
+            names: &self.tenant.names,
+            settings: &self.settings,
+            domain: &self.tenant.domain,
+        };
+        let sets = sets.all(self.tenant.has_routes()).into_iter();
+        let sets = sets.map(|(name, set)| (ObjectRef::new(APPLICATION_SET, self.argo_cd(), name), set)).collect();
+        Ok((secrets, sets))
     }
 
     /// The Secrets that hold what the charts must not: keys of LibreChat, the virtual key.
@@ -176,6 +188,17 @@ impl ApplicationSets {
         format!("https://{}", self.tenant.names.host(Component::Librechat, &self.tenant.domain))
     }
 
+    /// A look without the key and the token the sets depend on: whether anything is there at all.
+    async fn probe_bare(&self) -> Result<Seen, StepError> {
+        let selector = self.tenant.selector();
+        let found = self.tenant.cluster.list(&APPLICATION_SET, self.argo_cd(), &selector).await?;
+        Ok(if found.is_empty() {
+            Seen::new(State::Absent, [])
+        } else {
+            Seen::new(State::Drifted, ["they are there, but the virtual key or the Gitea token is not".to_owned()])
+        })
+    }
+
     async fn until_applications_gone(&self, scope: &Scope) -> Result<(), StepError> {
         let selector = self.tenant.selector();
         let (what, select) = ("the applications to be gone", Select::Labels(&selector));
@@ -189,6 +212,12 @@ impl ApplicationSets {
             })
             .await
     }
+}
+
+/// Eight hexadecimal digits that change with `text` and tell nothing about it.
+fn revision(text: &str) -> String {
+    use sha2::{Digest as _, Sha256};
+    hex::encode(&Sha256::digest(text.as_bytes())[..4])
 }
 
 #[expect(clippy::disallowed_methods, reason = "a page cannot be watched, only looked at again")]
@@ -274,7 +303,11 @@ fn deleting(object: &Object) -> String {
 
 impl Manifests for ApplicationSets {
     fn manifests(&self) -> BoxFuture<'_, Result<Vec<(ObjectRef, Value)>, StepError>> {
-        async move { Ok(self.secrets().await?.into_iter().chain(self.sets()).collect()) }.boxed()
+        async move {
+            let (secrets, sets) = self.objects().await?;
+            Ok(secrets.into_iter().chain(sets).collect())
+        }
+        .boxed()
     }
 }
 
@@ -297,12 +330,15 @@ impl Step for ApplicationSets {
 
     fn probe<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>> {
         async move {
-            let Some(mut differences) = self.tenant.compare_all(self.sets()).await? else {
+            let facts = &self.tenant.facts;
+            if facts.litellm.peek().is_none() || facts.gitea_token.peek().is_none() {
+                return self.probe_bare().await;
+            }
+            let (secrets, sets) = self.objects().await?;
+            let Some(mut differences) = self.tenant.compare_all(sets).await? else {
                 return Ok(Seen::new(State::Absent, []));
             };
-            if self.tenant.facts.litellm.peek().is_some() {
-                differences.extend(self.tenant.compare_all(self.secrets().await?).await?.unwrap_or_default());
-            }
+            differences.extend(self.tenant.compare_all(secrets).await?.unwrap_or_default());
             let selector = self.tenant.selector();
             let found = self.tenant.cluster.list(&APPLICATION, self.argo_cd(), &selector).await?;
             let found =
@@ -325,8 +361,9 @@ impl Step for ApplicationSets {
 
     fn apply<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
         async move {
-            let mut changed = self.tenant.apply_all(self.secrets().await?).await?;
-            changed |= self.tenant.apply_all(self.sets()).await?;
+            let (secrets, sets) = self.objects().await?;
+            let mut changed = self.tenant.apply_all(secrets).await?;
+            changed |= self.tenant.apply_all(sets).await?;
             self.until_healthy(scope).await?;
             let servers = [(Component::McpOpenshift, "openshift"), (Component::McpGitea, "gitea")];
             let running = try_join_all(servers.map(|(at, server)| self.until_running(scope, at, server)));

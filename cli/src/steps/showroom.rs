@@ -79,7 +79,7 @@ impl Settings {
                 antora: text("antora_image", "ghcr.io/rhpds/antora:v0.0.2")?,
                 nginx: "quay.io/rhpds/nginx:1.25".to_owned(),
                 content: text("content_image", "ghcr.io/rhpds/showroom-content:v1.3.1")?,
-                terminal: text("terminal_image", "quay.io/rhpds/openshift-showroom-terminal-ocp:latest")?,
+                terminal: text("terminal_image", "quay.io/rhpds/openshift-showroom-terminal-ocp:4.20")?,
             },
             terminal: terminal.then_some(resources),
         })

@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use super::values::{Settings, mcp_url};
 use crate::names::{Component, Names};
 
-pub(super) fn values(names: &Names, settings: &Settings) -> Value {
+pub(super) fn values(names: &Names, settings: &Settings, credentials_revision: &str) -> Value {
     json!({
         "fullnameOverride": "librechat",
+        "credentialsRevision": credentials_revision,
         "podSecurityContext": {"fsGroup": null},
         "securityContext": {
             "allowPrivilegeEscalation": false,
@@ -32,7 +33,7 @@ pub(super) fn values(names: &Names, settings: &Settings) -> Value {
         ],
         "global": {"compatibility": {"openshift": {"adaptSecurityContext": "force"}}},
         "mongodb": {
-            "image": {"tag": "8.0"},
+            "image": {"tag": "8.0.20"},
             "global": {"compatibility": {"openshift": {"adaptSecurityContext": "force"}}},
         },
         "meilisearch": {

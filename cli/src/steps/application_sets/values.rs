@@ -98,8 +98,17 @@ pub(super) fn mcp_url(names: &Names, component: Component) -> String {
     format!("http://mcp-{server}-proxy.{}.svc.cluster.local:8080/mcp", names.namespace(component))
 }
 
+/// What changes when a Secret does, so that what reads it is restarted (provisioning.md 9, defect 46).
+#[derive(Debug, Default)]
+pub(super) struct Revisions {
+    pub(super) gitea: String,
+    pub(super) librechat: String,
+    pub(super) agent: String,
+}
+
 /// The five sets of one tenant.
 pub(super) struct Sets<'a> {
+    pub(super) revisions: &'a Revisions,
     pub(super) names: &'a Names,
     pub(super) settings: &'a Settings,
     pub(super) domain: &'a str,
@@ -143,7 +152,7 @@ impl Sets<'_> {
                     path: &self.settings.librechat_path,
                     revision: &self.settings.librechat_revision,
                 };
-                (source, Component::Librechat, librechat::values(self.names, self.settings))
+                (source, Component::Librechat, librechat::values(self.names, self.settings, &self.revisions.librechat))
             }
             _ => (own(&self.settings.agent_path), Component::Agent, self.agent()),
         };
@@ -178,7 +187,8 @@ impl Sets<'_> {
                     "helm": {"values": format!("{values:#}")},
                 },
                 "syncPolicy": {
-                    "automated": {"prune": true, "selfHeal": true},
+                    // students edit what is deployed: only a new commit or value takes that back
+                    "automated": {"prune": true, "selfHeal": false},
                     "syncOptions": ["CreateNamespace=false"],
                     "retry": {"limit": 5, "backoff": {"duration": "2s", "factor": 2, "maxDuration": "1m"}},
                 },
@@ -199,9 +209,16 @@ impl Sets<'_> {
         })
     }
 
+    /// Who may call an MCP server: the agent and LibreChat. By name, for adopted namespaces lack our labels.
+    fn callers(&self) -> Value {
+        let callers = [Component::Agent, Component::Librechat].map(|one| self.names.namespace(one).as_str());
+        json!({"clientNamespaces": callers})
+    }
+
     fn mcp_openshift(&self) -> Value {
         let mut values = self.common("mcp-openshift", Component::McpOpenshift);
         values["image"] = json!(self.settings.openshift_image);
+        values["networkPolicy"] = self.callers();
         // the server's account reads these and nothing else on the cluster
         let readable: Vec<&str> = self.names.namespaces().map(|(_, name)| name.as_str()).collect();
         values["readNamespaces"] = json!(readable);
@@ -211,6 +228,8 @@ impl Sets<'_> {
     fn mcp_gitea(&self) -> Value {
         let mut values = self.common("mcp-gitea", Component::McpGitea);
         values["image"] = json!(self.settings.gitea_image);
+        values["networkPolicy"] = self.callers();
+        values["credentialsRevision"] = json!(self.revisions.gitea);
         values["giteaConfig"] = json!({
             "url": self.names.gitea_internal_url(),
             "existingSecret": crate::steps::mcp_servers::GITEA_CREDENTIALS,
@@ -223,7 +242,11 @@ impl Sets<'_> {
         let host = self.names.host(Component::Librechat, self.domain);
         values["application_name"] = json!("librechat");
         values["secrets"] = json!({"existingSecret": LIBRECHAT_CREDENTIALS});
-        values["default_user"] = json!({"setup": true, "existingSecret": LIBRECHAT_CREDENTIALS});
+        values["default_user"] = json!({
+            "setup": true,
+            "existingSecret": LIBRECHAT_CREDENTIALS,
+            "credentialsRevision": self.revisions.librechat,
+        });
         values["route"] = json!({"enabled": routes});
         values["ingress"] = json!({"enabled": !routes, "host": host});
         values
@@ -234,6 +257,7 @@ impl Sets<'_> {
         let mut values = self.common("agent", Component::Agent);
         let namespace = names.namespace(Component::Agent);
         values["application_name"] = json!("agent");
+        values["credentialsRevision"] = json!(self.revisions.agent);
         values["git_url"] = json!(format!(
             "{}/{}/{}.git",
             names.gitea_internal_url(),
