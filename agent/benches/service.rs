@@ -153,7 +153,7 @@ async fn agent(model: Option<Duration>) -> (String, tempfile::TempDir) {
     let options = Options {
         auth: Auth::default(),
         namespaces: Vec::new(),
-        wait: Duration::from_secs(60),
+        wait: Duration::from_mins(1),
         queue: 10_000,
         rate: Rate { namespace: 1e6, total: 1e6, burst: 1.0 },
         shown: Value::Null,
