@@ -35,9 +35,6 @@ pub const SCHEMA: u32 = 1;
 /// Variable, and key of the Secret.
 const MASTER_KEY: &str = "litellm_master_key";
 
-/// Variables that say where the cluster is: a later run says so itself.
-const ACCESS: [&str; 2] = ["sandbox_openshift_api_url", "openshift_api_url"];
-
 /// Key of the Secret that holds the readable part.
 const FACTS: &str = "tenant.json";
 
@@ -63,7 +60,7 @@ pub struct RecordFacts {
     /// Steps that were begun and are not known to be undone.
     #[serde(default)]
     pub steps: BTreeSet<String>,
-    /// What the order said, as far as we understand it; no secrets and nothing about access.
+    /// What the order said, as far as we understand it; no secrets.
     #[serde(default)]
     pub variables: Map<String, Value>,
 }
@@ -169,7 +166,7 @@ impl Record {
     /// Nothing is written until [`Record::begin`].
     pub async fn remember(&self, vars: &Vars) {
         let mut held = self.held.lock().await;
-        for name in known::names().filter(|name| !known::is_secret(name) && !ACCESS.contains(name)) {
+        for name in known::names().filter(|name| !known::is_secret(name)) {
             if let Ok(Some(value)) = vars.json(&[name]) {
                 held.facts.variables.insert(name.to_owned(), value);
             }
