@@ -108,6 +108,23 @@ impl World {
         }
     }
 
+    /// The one of two namespaces whose object of that name is the first to satisfy `condition`.
+    pub(crate) async fn until_either(
+        &self,
+        kind: Kind,
+        namespaces: [&str; 2],
+        name: &str,
+        what: &str,
+        condition: impl Fn(&DynamicObject) -> bool,
+    ) -> String {
+        let [left, right] = namespaces;
+        let first = tokio::select! {
+            _ = self.until(kind, left, name, what, &condition) => left,
+            _ = self.until(kind, right, name, what, &condition) => right,
+        };
+        first.to_owned()
+    }
+
     /// Waits until the object is gone.
     pub(crate) async fn gone(&self, kind: Kind, namespace: &str, name: &str) {
         let mut last = None;
