@@ -239,7 +239,11 @@ fn judge_applications(namespace: &str, wanted: &[String], found: &BTreeMap<Strin
             Verdict::Never(error) => return Verdict::Never(error),
         }
     }
-    if pending.is_empty() { Verdict::Done(()) } else { Verdict::NotYet(pending.join("; ")) }
+    match pending.as_slice() {
+        [] => Verdict::Done(()),
+        [first] => Verdict::NotYet(first.clone()),
+        [first, others @ ..] => Verdict::NotYet(format!("{first}; and {} more", others.len())),
+    }
 }
 
 fn judge_application(namespace: &str, name: &str, object: &Object) -> Verdict<()> {

@@ -47,9 +47,8 @@ pub(crate) async fn run(directories: &Directories, arguments: UpArguments) -> an
         bail!("tenant provision ended with {status}; the lab is still up: `cargo lab status{name}`");
     }
     commands::say(&format!(
-        "\nto destroy it again:\n  eval \"$(cargo lab env{name})\"\n  {} destroy {}\nand the lab: cargo lab down{name}\n",
+        "\nto destroy it again:\n  eval \"$(cargo lab env{name})\"\n  {} destroy --guid {GUID}\nand the lab: cargo lab down{name}\n",
         tenant.display(),
-        arguments.join(" "),
     ));
     Ok(())
 }
