@@ -13,8 +13,9 @@
 //! repositories, polling of Git (a new commit is noticed after the annotation `argocd.argoproj.io/refresh`),
 //! accounts, the API of `argocd-server`.
 //!
-//! Faults: *failing* reports `ErrorOccurred` and `ComparisonError`, *wrong* reports Applications Synced and
-//! Healthy of which nothing was deployed. Subject: namespace/name of the set or the Application.
+//! Faults: *failing* reports `ErrorOccurred` and `ComparisonError`, and on deletion `DeletionError`;
+//! *wrong* reports Applications Synced and Healthy of which nothing was deployed, and on deletion lets
+//! them go while what they deployed stays. Subject: namespace/name of the set or the Application.
 
 mod application;
 mod applicationset;

@@ -35,7 +35,7 @@ use super::{
     ownership::controller_of,
     routes::{admitted_host, seconds},
 };
-use crate::platform::{Backend, Behaviour, GiteaFactory, GiteaInstance, GiteaSpec, Platform, StandIn};
+use crate::platform::{Backend, Behaviour, GiteaInstance, GiteaSpec, Platform, StandIn};
 
 /// Runs Giteas.
 pub(crate) struct GiteaOperator {
@@ -99,8 +99,7 @@ impl GiteaOperator {
         let instance = Instance { key, resource, openshift: platform.openshift, domain: &platform.domain };
         // The process takes a second; its objects are made meanwhile. Neither is given up when the other
         // fails: a start that went on unattended would meet the next attempt's.
-        let (process, objects) =
-            tokio::join!(launch(platform.gitea.clone(), spec), self.make_objects(&instance));
+        let (process, objects) = tokio::join!(launch(platform.clone(), spec), self.make_objects(&instance));
         let process = process?;
         platform.backends.set(&key.namespace, &key.name, Backend::Address(process.address));
         objects?;
@@ -298,11 +297,19 @@ fn conditions(reason: &str, message: &str) -> Value {
     json!([condition("Running", !failed), condition("Successful", !failed), condition("Failure", failed)])
 }
 
-/// Starts the process on a thread of its own: copying its data blocks.
-async fn launch(factory: GiteaFactory, spec: GiteaSpec) -> anyhow::Result<GiteaInstance> {
+/// Starts the process on a thread of its own, because copying its data blocks.
+async fn launch(platform: Platform, spec: GiteaSpec) -> anyhow::Result<GiteaInstance> {
     let runtime = tokio::runtime::Handle::current();
-    let start = tokio::task::spawn_blocking(move || runtime.block_on(factory.start(spec)));
-    Ok(start.await.context("wait for the Gitea process")??)
+    let start = move || {
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = platform.shutdown.cancelled() => anyhow::bail!("the lab goes down"),
+                started = platform.gitea.start(spec) => Ok(started?),
+            }
+        })
+    };
+    tokio::task::spawn_blocking(start).await.context("wait for the Gitea process")?
 }
 
 /// Users, repositories and tokens of an instance, one line each, sorted.

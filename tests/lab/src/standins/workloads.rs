@@ -76,6 +76,9 @@ impl Reconciler for Kubelet {
         let now = seconds(Timestamp::now());
         let status = if key.kind == Kind::PersistentVolumeClaim {
             self.bound.with(|claims| claims.insert(object.metadata.uid.clone())).then(|| bound(&object))
+        } else if has_started(&object) {
+            // Images and environment matter when a container starts, not afterwards.
+            None
         } else {
             let state = if matches!(behaviour, Behaviour::Failing(_)) {
                 PodState::ImagePull
@@ -95,6 +98,10 @@ impl Reconciler for Kubelet {
         }
         Ok(Next::Wait)
     }
+}
+
+fn has_started(pod: &DynamicObject) -> bool {
+    matches!(pod.data["status"]["phase"].as_str(), Some("Running" | "Succeeded" | "Failed"))
 }
 
 fn bound(claim: &DynamicObject) -> Value {
@@ -305,6 +312,15 @@ mod tests {
         assert_eq!(decide(&of("Always"), none), PodState::Ready);
         assert_eq!(decide(&of("Never"), none), PodState::Succeeded);
         assert_eq!(decide(&of("OnFailure"), none), PodState::Succeeded);
+    }
+
+    #[test]
+    fn what_runs_keeps_running_whatever_becomes_of_its_secrets() {
+        for (phase, started) in [("Pending", false), ("Running", true), ("Succeeded", true)] {
+            let mut pod = pod(&json!({ "containers": [] }));
+            pod.data["status"] = json!({ "phase": phase });
+            assert_eq!(has_started(&pod), started, "{phase}");
+        }
     }
 
     #[test]

@@ -105,11 +105,15 @@ impl Reconciler for Controller {
             self.memory.with(|memory| memory.remove(key));
             return Ok(Next::Wait);
         };
+        let report = Report { cluster: &self.cluster, key, application: &application };
         if application.metadata.deletion_timestamp.is_some() {
-            self.finalize(key, &application).await?;
+            match behaviour {
+                Behaviour::Failing(_) => report.deletion_error("the controller was told to fail").await?,
+                Behaviour::Wrong => self.release(key, &application).await?,
+                _ => self.finalize(key, &application, &report).await?,
+            }
             return Ok(Next::Wait);
         }
-        let report = Report { cluster: &self.cluster, key, application: &application };
         match behaviour {
             Behaviour::Failing(_) => {
                 report.error("ComparisonError", &["the controller was told to fail".to_owned()]).await?;
@@ -250,13 +254,15 @@ impl Controller {
 
     /// Deletes what was deployed and releases the Application when it is gone. Without its project
     /// nothing is known to be permitted, so nothing is deleted and the Application stays.
-    async fn finalize(&self, key: &ObjectKey, application: &DynamicObject) -> anyhow::Result<()> {
-        let finalizers = application.metadata.finalizers.clone().unwrap_or_default();
-        let ours = |finalizer: &String| finalizer.starts_with(RESOURCES_FINALIZER);
-        if !finalizers.iter().any(ours) {
+    async fn finalize(
+        &self,
+        key: &ObjectKey,
+        application: &DynamicObject,
+        report: &Report<'_>,
+    ) -> anyhow::Result<()> {
+        if !application.metadata.finalizers.iter().flatten().any(|finalizer| is_ours(finalizer)) {
             return Ok(());
         }
-        let report = Report { cluster: &self.cluster, key, application };
         let spec = &application.data["spec"];
         let name = spec["project"].as_str().unwrap_or("default");
         let Some(project) = self.cluster.find(Kind::AppProject, &key.namespace, name) else {
@@ -270,7 +276,8 @@ impl Controller {
             let kinds = MANAGED.into_iter().filter(|kind| kind.is_watched(self.openshift));
             // Asked of the API server, not of the cache: an object overlooked here would stay for ever.
             let lists = kinds.map(|kind| self.cluster.list_live(kind, namespace, &selector));
-            let living: Vec<DynamicObjectOf> = try_join_all(lists).await?.into_iter().flatten().collect();
+            let living: Vec<(ObjectKey, DynamicObject)> =
+                try_join_all(lists).await?.into_iter().flatten().collect();
             let doomed = living.iter().filter(|(_, object)| object.metadata.deletion_timestamp.is_none());
             let deletions =
                 doomed.map(|(target, _)| self.cluster.delete(target, PropagationPolicy::Foreground));
@@ -279,7 +286,13 @@ impl Controller {
                 return Ok(());
             }
         }
-        let rest: Vec<_> = finalizers.into_iter().filter(|finalizer| !ours(finalizer)).collect();
+        self.release(key, application).await
+    }
+
+    /// Lets the Application go.
+    async fn release(&self, key: &ObjectKey, application: &DynamicObject) -> anyhow::Result<()> {
+        let finalizers = application.metadata.finalizers.iter().flatten();
+        let rest: Vec<_> = finalizers.filter(|finalizer| !is_ours(finalizer)).collect();
         match self.cluster.merge(key, json!({ "metadata": { "finalizers": rest } })).await {
             Err(error) if error.code() == Some(404) => Ok(()),
             other => Ok(other?),
@@ -287,7 +300,10 @@ impl Controller {
     }
 }
 
-type DynamicObjectOf = (ObjectKey, DynamicObject);
+/// The finalizer comes in variants that say how to delete: `…/background`, `…/foreground`.
+fn is_ours(finalizer: &str) -> bool {
+    finalizer.starts_with(RESOURCES_FINALIZER)
+}
 
 /// Cluster-scoped kinds among the chart's templates, told by their file names: charts are not rendered.
 fn cluster_scoped(chart: &Chart) -> Vec<(&'static str, &'static str)> {
