@@ -43,9 +43,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Set a tenant up; run again to resume or to repair
-    Provision(ProvisionArgs),
+    Provision(ChangeArgs),
     /// Remove a tenant, whatever state it is in
-    Destroy(DestroyArgs),
+    Destroy(ChangeArgs),
     /// Look at a tenant, step by step; changes nothing
     Status(LookArgs),
     /// Say what provision would do; changes nothing
@@ -202,26 +202,9 @@ pub enum UserInfo {
     None,
 }
 
-/// Arguments of `provision`.
+/// Arguments of `provision` and `destroy`.
 #[derive(Debug, Clone, Args)]
-pub struct ProvisionArgs {
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "documented at its type")]
-    pub order: OrderArgs,
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "documented at its type")]
-    pub run: RunArgs,
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "documented at its type")]
-    pub results: ResultArgs,
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "documented at its type")]
-    pub cluster: ClusterArgs,
-}
-
-/// Arguments of `destroy`.
-#[derive(Debug, Clone, Args)]
-pub struct DestroyArgs {
+pub struct ChangeArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
     pub order: OrderArgs,

@@ -6,6 +6,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use secrecy::SecretString;
+use serde_json::json;
 use tenant_kit::{
     http::{ClientSettings, Detour},
     meter::Meter,
@@ -30,7 +31,10 @@ use crate::{
     problem::Problem,
     recipe::{self, Ingredients},
     record::{self, Record},
-    report::printer::Printer,
+    report::{
+        json::Json,
+        printer::{Format, Printer, Verbosity},
+    },
     settings::Settings,
     tenant::{Tenant, Web},
 };
@@ -96,13 +100,28 @@ pub enum Reached {
 }
 
 impl Workplace {
-    /// Tells, if asked, how much of the time was our own.
-    pub fn account(&self) {
-        tracing::info!(
-            own_ms = u64::try_from(self.meter.own().as_millis()).unwrap_or(u64::MAX),
-            waits = self.meter.requests(),
-            "time not spent waiting for a service"
-        );
+    /// Tells whoever asked for details how much of the time was our own, and how often others were asked.
+    pub fn account(&self, guid: &str) {
+        if self.printer.verbosity() != Verbosity::Verbose {
+            return;
+        }
+        let (own, elapsed, requests) = (self.meter.own(), self.meter.elapsed(), self.meter.requests());
+        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        match self.printer.format() {
+            Format::Json => {
+                let data = json!({
+                    "own_ms": milliseconds(own),
+                    "elapsed_ms": milliseconds(elapsed),
+                    "requests": requests,
+                });
+                Json::new(self.printer.clone()).result("account", Some(guid), data);
+            }
+            Format::Text => self.printer.status(&format!(
+                "{} of {} ms were spent without waiting for one of {requests} requests",
+                milliseconds(own),
+                milliseconds(elapsed),
+            )),
+        }
     }
 
     /// Reads an order and checks it as far as that goes without a cluster. Touches nothing.

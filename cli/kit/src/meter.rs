@@ -8,6 +8,7 @@ use std::{
 /// Counts the requests under way and adds up the time in which there were none.
 #[derive(Debug)]
 pub struct Meter {
+    started: Instant,
     state: Mutex<State>,
 }
 
@@ -28,8 +29,9 @@ impl Default for Meter {
 impl Meter {
     /// Starts counting now, with nothing under way.
     pub fn new() -> Self {
-        let state = State { under_way: 0, idle_since: Instant::now(), own: Duration::ZERO, requests: 0 };
-        Self { state: Mutex::new(state) }
+        let started = Instant::now();
+        let state = State { under_way: 0, idle_since: started, own: Duration::ZERO, requests: 0 };
+        Self { started, state: Mutex::new(state) }
     }
 
     /// A wait for a service begins; it ends when the guard is dropped.
@@ -43,6 +45,11 @@ impl Meter {
         state.requests += 1;
         drop(state);
         Waiting(self)
+    }
+
+    /// Time since the meter was made.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// Time in which nothing was under way, so far.

@@ -8,7 +8,7 @@ use tenant_workflow::{
 };
 
 use crate::{
-    args::DestroyArgs,
+    args::ChangeArgs,
     cluster::Cluster,
     exit::ExitCode,
     facts::Facts,
@@ -28,7 +28,7 @@ use crate::{
 /// # Errors
 ///
 /// Whatever keeps the run from starting; what is left behind is told by its events and the exit code.
-pub async fn destroy(workplace: &Workplace, args: &DestroyArgs) -> Result<ExitCode, Problem> {
+pub async fn destroy(workplace: &Workplace, args: &ChangeArgs) -> Result<ExitCode, Problem> {
     let read = workplace.read(&args.order, args.run.recipe.as_ref())?;
     let results = super::results::Results::prepare(workplace, &args.results, &read.vars, "destroy")?;
     let code = match workplace.reach(&args.cluster, &read.vars).await? {
@@ -44,13 +44,13 @@ pub async fn destroy(workplace: &Workplace, args: &DestroyArgs) -> Result<ExitCo
         }
     };
     results.write(&UserData::default())?;
-    workplace.account();
+    workplace.account(&read.guid);
     Ok(code)
 }
 
 async fn destroy_on(
     workplace: &Workplace,
-    args: &DestroyArgs,
+    args: &ChangeArgs,
     read: &Read,
     cluster: Cluster,
 ) -> Result<ExitCode, Problem> {
@@ -79,7 +79,7 @@ fn only_service(report: &tenant_workflow::report::Report) -> bool {
 /// it here.)
 async fn destroy_without(
     workplace: &Workplace,
-    args: &DestroyArgs,
+    args: &ChangeArgs,
     read: &Read,
 ) -> Result<ExitCode, Problem> {
     let settings = Settings::read(&read.vars, &read.guid, &read.recipe, &Findings::default())?;

@@ -51,6 +51,6 @@ async fn look(workplace: &Workplace, args: &LookArgs) -> Result<(Read, Opened, R
     let selection = super::selection(workplace, &opened.vars, &args.order, &args.run, Direction::Provision)?;
     let plan = super::plan_of(&read, &opened.ingredients, &selection)?;
     let report = super::run_of(workplace, &read.guid, &args.run).look(&plan).await;
-    workplace.account();
+    workplace.account(&read.guid);
     Ok((read, opened, report))
 }

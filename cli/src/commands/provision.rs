@@ -1,7 +1,7 @@
 //! `tenant provision`.
 
 use crate::{
-    args::ProvisionArgs,
+    args::ChangeArgs,
     exit::ExitCode,
     opening::{Purpose, Workplace},
     order::workloads::Direction,
@@ -14,7 +14,7 @@ use crate::{
 /// # Errors
 ///
 /// Whatever keeps the run from starting; what fails on the way is told by its events and the exit code.
-pub async fn provision(workplace: &Workplace, args: &ProvisionArgs) -> Result<ExitCode, Problem> {
+pub async fn provision(workplace: &Workplace, args: &ChangeArgs) -> Result<ExitCode, Problem> {
     let read = workplace.read(&args.order, args.run.recipe.as_ref())?;
     let cluster = workplace.connect(&args.cluster, &read.vars).await?;
     let opened = workplace.open(&read, cluster, &args.cluster, Purpose::Provision).await?;
@@ -41,6 +41,6 @@ pub async fn provision(workplace: &Workplace, args: &ProvisionArgs) -> Result<Ex
     if report.worst_failure().is_none() {
         super::results::show(workplace, &read.guid, &data);
     }
-    workplace.account();
+    workplace.account(&read.guid);
     Ok(super::exit(report.worst_failure()))
 }

@@ -162,6 +162,22 @@ impl Service {
         unreachable!("the last attempt returns")
     }
 
+    /// As [`Service::send`], with a JSON body if there is one.
+    pub(super) async fn send_json(
+        &self,
+        operation: &str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        authorised: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Answer, ServiceError> {
+        self.send(operation, method, path, |request| match body {
+            Some(body) => authorised(request).json(body),
+            None => authorised(request),
+        })
+        .await
+    }
+
     /// The error for an answer that was not asked for.
     pub(super) fn unexpected(&self, operation: &str, answer: &Answer) -> ServiceError {
         let message = self.redactor.clean(&said(&answer.body)).into_owned();

@@ -277,14 +277,10 @@ impl Gitea {
         login: &Login,
         body: Option<&Value>,
     ) -> Result<Answer, ServiceError> {
-        let shape = |request: RequestBuilder| {
-            let request = request.basic_auth(&login.user, Some(login.password.expose_secret()));
-            match body {
-                Some(body) => request.json(body),
-                None => request,
-            }
-        };
-        self.service.send(operation, method, &format!("/api/v1{path}"), shape).await
+        let path = format!("/api/v1{path}");
+        let authorised =
+            |request: RequestBuilder| request.basic_auth(&login.user, Some(login.password.expose_secret()));
+        self.service.send_json(operation, method, &path, body, authorised).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! Keycloak's admin API (provisioning.md 2.0.a and 3.2).
 
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
@@ -122,14 +122,7 @@ impl Realm {
         body: Option<&Value>,
     ) -> Result<Answer, ServiceError> {
         let path = format!("/admin/realms/{}{path}", encoded(&self.name));
-        self.service
-            .send(operation, method, &path, |request| {
-                let request = request.bearer_auth(self.token.expose_secret());
-                match body {
-                    Some(body) => request.json(body),
-                    None => request,
-                }
-            })
-            .await
+        let authorised = |request: RequestBuilder| request.bearer_auth(self.token.expose_secret());
+        self.service.send_json(operation, method, &path, body, authorised).await
     }
 }

@@ -1,6 +1,6 @@
 //! LiteLLM's key API (provisioning.md 5, and LiteLLM's published OpenAPI for paging and filters).
 
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
@@ -118,15 +118,8 @@ impl LiteLlm {
         path: &str,
         body: Option<&Value>,
     ) -> Result<super::call::Answer, ServiceError> {
-        self.service
-            .send(operation, method, path, |request| {
-                let request = request.bearer_auth(self.master_key.expose_secret());
-                match body {
-                    Some(body) => request.json(body),
-                    None => request,
-                }
-            })
-            .await
+        let authorised = |request: RequestBuilder| request.bearer_auth(self.master_key.expose_secret());
+        self.service.send_json(operation, method, path, body, authorised).await
     }
 }
 
