@@ -1,10 +1,13 @@
 //! Log set-up: to stderr, compact text for people or JSON lines for collectors.
 
+use std::io::{self, IsTerminal as _};
+
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 /// Silences libraries that would print request and response bodies (async-openai logs a whole body that it
-/// cannot decode) or drown ours.
-const QUIET: &str = "async_openai=off,hyper=warn,hyper_util=warn,h2=warn,rustls=warn,tower=warn,kube=error";
+/// cannot decode), drown ours, or tell an error that the caller is told anyway (kube's client).
+const QUIET: &str =
+    "async_openai=off,hyper=warn,hyper_util=warn,h2=warn,rustls=warn,tower=warn,kube=error,kube_client=off";
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +24,9 @@ pub enum LogFormat {
 pub fn init(level: &str, format: LogFormat) {
     let filter = EnvFilter::try_new(format!("{QUIET},{level}"))
         .unwrap_or_else(|_| EnvFilter::new(format!("{QUIET},info")));
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    // NO_COLOR is the library's own business
+    let lines = fmt::layer().with_writer(io::stderr);
+    let lines = if io::stderr().is_terminal() { lines } else { lines.with_ansi(false) };
     let registry = tracing_subscriber::registry().with(filter);
     let _already_set = match format {
         LogFormat::Text => registry.with(lines.without_time().with_target(false).compact()).try_init(),

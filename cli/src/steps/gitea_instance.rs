@@ -94,10 +94,25 @@ impl GiteaInstance {
         ObjectRef::new(GITEA, namespace, self.tenant.names.gitea_instance())
     }
 
-    fn passwords(&self) -> (ObjectRef, Value) {
-        let at = ObjectRef::new(SECRET, self.at().namespace, PASSWORDS);
-        let data = secret_data([("adminPassword", self.admin_password.expose_secret())]);
-        (at, json!({"type": "Opaque", "data": data}))
+    fn passwords_at(&self) -> ObjectRef {
+        ObjectRef::new(SECRET, self.at().namespace, PASSWORDS)
+    }
+
+    fn passwords(&self, admin: &SecretString) -> (ObjectRef, Value) {
+        let data = secret_data([("adminPassword", admin.expose_secret())]);
+        (self.passwords_at(), json!({"type": "Opaque", "data": data}))
+    }
+
+    /// The admin's password: the one the operator was given first, for it sets it once. One chosen anew because
+    /// the record was lost would lock us out.
+    async fn admin_password(&self) -> Result<SecretString, StepError> {
+        let at = self.passwords_at();
+        let Some(kept) = self.tenant.cluster.get(&at).await?.filter(|secret| self.tenant.owns(secret)) else {
+            return Ok(self.admin_password.clone());
+        };
+        let password = SecretString::from(super::secret_entry(&at, &kept, "adminPassword")?);
+        self.tenant.web.hide(&password);
+        Ok(password)
     }
 
     fn resource(&self) -> (ObjectRef, Value) {
@@ -144,9 +159,11 @@ impl GiteaInstance {
         self.tenant.cluster.until(scope, &at.to_string(), &GITEA, &at.namespace, select, judge).await
     }
 
-    fn fill(&self, ready: Ready, owned: bool) -> Result<(), StepError> {
-        let admin = if owned {
-            Login { user: self.settings.admin_user.clone(), password: self.admin_password.clone() }
+    /// Fills the fact; `own` is the admin's password of an instance of the tenant's own.
+    fn fill(&self, ready: Ready, own: Option<SecretString>) -> Result<(), StepError> {
+        let owned = own.is_some();
+        let admin = if let Some(password) = own {
+            Login { user: self.settings.admin_user.clone(), password }
         } else {
             let (user, password) = ready.admin.ok_or_else(|| {
                 StepError::new(Failure::Service, format!("read the admin's login of {}", self.at()))
@@ -203,7 +220,7 @@ fn failing(status: &Value) -> String {
 
 impl Manifests for GiteaInstance {
     fn manifests(&self) -> BoxFuture<'_, Result<Vec<(ObjectRef, Value)>, StepError>> {
-        ready(Ok(vec![self.passwords(), self.resource()])).boxed()
+        ready(Ok(vec![self.passwords(&self.admin_password), self.resource()])).boxed()
     }
 }
 
@@ -224,16 +241,18 @@ impl Step for GiteaInstance {
         async move {
             let found = self.tenant.cluster.get(&self.at()).await?;
             let Some(object) = found else { return Ok(Seen::new(State::Absent, [])) };
-            let owned = self.tenant.owns(&object);
             let mut differences = Vec::new();
-            if owned {
-                let objects = vec![self.passwords(), self.resource()];
+            let mut own = None;
+            if self.tenant.owns(&object) {
+                let password = self.admin_password().await?;
+                let objects = vec![self.passwords(&password), self.resource()];
                 differences = self.tenant.compare_all(objects).await?.unwrap_or_default();
+                own = Some(password);
             }
             match judge(&self.at(), &object) {
                 Verdict::Done(ready) => {
                     let url = ready.url.clone();
-                    self.fill(ready, owned)?;
+                    self.fill(ready, own)?;
                     Ok(super::seen(Some(differences), || vec![url]))
                 }
                 Verdict::NotYet(seen) => Ok(Seen::new(State::NotReady, [format!("{}: {seen}", self.at())])),
@@ -245,26 +264,27 @@ impl Step for GiteaInstance {
 
     fn apply<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
         async move {
-            let (changed, owned) = match self.instance().await? {
+            let (changed, own) = match self.instance().await? {
                 Instance::Shared(object) => {
                     scope.note(format!("{} is not this tenant's alone: used as it is", self.at()));
                     if let Verdict::Done(ready) = judge(&self.at(), &object) {
                         let summary = ready.url.clone();
-                        self.fill(ready, false)?;
+                        self.fill(ready, None)?;
                         return Ok(Outcome::unchanged(summary));
                     }
-                    (false, false)
+                    (false, None)
                 }
                 Instance::Absent | Instance::Ours => {
-                    let (at, secret) = self.passwords();
-                    let password = self.tenant.apply(&at, secret).await?;
+                    let password = self.admin_password().await?;
+                    let (at, secret) = self.passwords(&password);
+                    let secret = self.tenant.apply(&at, secret).await?;
                     let (at, resource) = self.resource();
-                    (password.changed | self.tenant.apply(&at, resource).await?.changed, true)
+                    (secret.changed | self.tenant.apply(&at, resource).await?.changed, Some(password))
                 }
             };
             let ready = self.until_ready(scope).await?;
             let summary = ready.url.clone();
-            self.fill(ready, owned)?;
+            self.fill(ready, own)?;
             Ok(super::outcome(changed, summary))
         }
         .boxed()
@@ -277,8 +297,7 @@ impl Step for GiteaInstance {
             }
             let at = self.at();
             let removal = self.tenant.remove(&at).await?;
-            let (passwords, _) = self.passwords();
-            let secret = self.tenant.remove_all(vec![passwords]).await?;
+            let secret = self.tenant.remove_all(vec![self.passwords_at()]).await?;
             if let crate::cluster::Removal::Deleted { uid } = &removal {
                 self.tenant.cluster.until_gone(scope, &at, uid).await?;
             }
