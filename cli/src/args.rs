@@ -205,6 +205,9 @@ pub enum UserInfo {
 /// Arguments of `provision` and `destroy`.
 #[derive(Debug, Clone, Args)]
 pub struct ChangeArgs {
+    /// Wait this long for another provision or destroy of the same guid to finish
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration, help_heading = "Run")]
+    pub lock_timeout: Duration,
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
     pub order: OrderArgs,

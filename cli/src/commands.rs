@@ -22,8 +22,9 @@ use tenant_workflow::{
 };
 
 use crate::{
-    args::{OrderArgs, RunArgs},
+    args::{ChangeArgs, OrderArgs, RunArgs},
     cluster::{APPLICATION_SET, Cluster, GITEA, Kind},
+    lease::{Lease, Request},
     opening::{Read, Workplace},
     order::{
         Vars,
@@ -54,6 +55,28 @@ fn selection(
         }
     }
     Ok(Selection { only, skip: run.skip.clone() })
+}
+
+/// Takes the tenant's Lease, so that nobody else changes it meanwhile.
+async fn take_lease(
+    workplace: &Workplace,
+    cluster: &Cluster,
+    read: &Read,
+    verb: &str,
+    args: &ChangeArgs,
+) -> Result<Option<Lease>, Problem> {
+    let found_namespace = verb == "provision";
+    let request = Request { guid: &read.guid, verb, patience: args.lock_timeout, found_namespace };
+    Ok(Lease::take(cluster, &request, &workplace.printer, workplace.cancel.clone()).await?)
+}
+
+/// Gives the Lease back; that it cannot be is no failure of the run.
+async fn give_back(workplace: &Workplace, lease: Option<Lease>) {
+    if let Some(lease) = lease
+        && let Err(error) = lease.release().await
+    {
+        workplace.printer.warning(&format!("{error}: the next run waits until the Lease expires"));
+    }
 }
 
 /// The plan of a tenant's recipe.

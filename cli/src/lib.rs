@@ -22,6 +22,7 @@ pub mod commands;
 pub mod env;
 pub mod exit;
 pub mod facts;
+pub mod lease;
 pub mod manifest;
 pub mod names;
 pub mod opening;

@@ -98,6 +98,8 @@ pub struct Record {
     labels: Map<String, Value>,
     redactor: Arc<Redactor>,
     existed: bool,
+    /// `resourceVersion` it was read at.
+    version: Option<String>,
     held: Mutex<Held>,
 }
 
@@ -137,6 +139,7 @@ impl Record {
             variables: Map::new(),
         };
         let existed = found.is_some();
+        let version = found.as_ref().and_then(|object| object.metadata.resource_version.clone());
         let (old, secrets) = found.map(|object| read(&at, &object)).transpose()?.unwrap_or_default();
         let facts = match old {
             Some(old) => RecordFacts {
@@ -153,7 +156,18 @@ impl Record {
             redactor.learn(secret);
         }
         let held = Mutex::new(Held { facts, secrets });
-        Ok(Self { cluster, at, labels: names.labels(), redactor, existed, held })
+        Ok(Self { cluster, at, labels: names.labels(), redactor, existed, version, held })
+    }
+
+    /// Whether the cluster still has the record as it was read.
+    ///
+    /// # Errors
+    ///
+    /// When the API server does not answer or refuses.
+    pub async fn is_current(&self) -> Result<bool, StepError> {
+        let Some(cluster) = &self.cluster else { return Ok(true) };
+        let found = cluster.get(&self.at).await?;
+        Ok(found.and_then(|object| object.metadata.resource_version) == self.version)
     }
 
     /// Whether the cluster had the record.

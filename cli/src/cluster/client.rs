@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use kube::{
     Api, Client,
-    api::{ListParams, Patch, PatchParams},
+    api::{ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 use tenant_kit::meter::Meter;
@@ -127,6 +127,42 @@ impl Cluster {
         }
     }
 
+    /// Creates an object; `None` when there is one of that name already.
+    ///
+    /// # Errors
+    ///
+    /// When the API server does not answer or refuses.
+    pub async fn create(&self, at: &ObjectRef, object: Value) -> Result<Option<Object>, ClusterError> {
+        let _waiting = self.meter.waiting();
+        let whole = typed(at, object)?;
+        match self.api_of(at).create(&PostParams::default(), &whole).await {
+            Ok(created) => Ok(Some(created)),
+            Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(None),
+            Err(error) => Err(failed("create", at.to_string(), &error)),
+        }
+    }
+
+    /// Replaces an object as it was `found`; `None` when it has moved on since.
+    ///
+    /// # Errors
+    ///
+    /// When the API server does not answer or refuses.
+    pub async fn replace(
+        &self,
+        at: &ObjectRef,
+        mut object: Value,
+        found: &Object,
+    ) -> Result<Option<Object>, ClusterError> {
+        let _waiting = self.meter.waiting();
+        object["metadata"]["resourceVersion"] = json!(found.metadata.resource_version);
+        let whole = typed(at, object)?;
+        match self.api_of(at).replace(&at.name, &PostParams::default(), &whole).await {
+            Ok(replaced) => Ok(Some(replaced)),
+            Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => Ok(None),
+            Err(error) => Err(failed("replace", at.to_string(), &error)),
+        }
+    }
+
     /// Applies a whole object that is ours alone (server-side apply, conflicts overruled).
     ///
     /// # Errors
@@ -195,6 +231,14 @@ pub fn complete(at: &ObjectRef, mut object: Value) -> Value {
         object["metadata"]["namespace"] = json!(at.namespace);
     }
     object
+}
+
+fn typed(at: &ObjectRef, object: Value) -> Result<Object, ClusterError> {
+    serde_json::from_value(complete(at, object)).map_err(|error| ClusterError {
+        operation: "write",
+        object: at.to_string(),
+        cause: Cause::Malformed(error.to_string()),
+    })
 }
 
 fn plain(object: &Object) -> Value {

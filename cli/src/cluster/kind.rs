@@ -87,6 +87,8 @@ pub const INGRESS: Kind = Kind::namespaced("networking.k8s.io", "v1", "Ingress",
 /// `RoleBinding`.
 pub const ROLE_BINDING: Kind =
     Kind::namespaced("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings");
+/// Lease.
+pub const LEASE: Kind = Kind::namespaced("coordination.k8s.io", "v1", "Lease", "leases");
 /// Argo CD's project.
 pub const APP_PROJECT: Kind = Kind::namespaced("argoproj.io", "v1alpha1", "AppProject", "appprojects");
 /// Argo CD's application.

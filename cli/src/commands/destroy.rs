@@ -54,6 +54,18 @@ async fn destroy_on(
     read: &Read,
     cluster: Cluster,
 ) -> Result<ExitCode, Problem> {
+    let lease = super::take_lease(workplace, &cluster, read, "destroy", args).await?;
+    let code = run(workplace, args, read, cluster).await;
+    super::give_back(workplace, lease).await;
+    code
+}
+
+async fn run(
+    workplace: &Workplace,
+    args: &ChangeArgs,
+    read: &Read,
+    cluster: Cluster,
+) -> Result<ExitCode, Problem> {
     let opened = workplace.open(read, cluster, &args.cluster, Purpose::Destroy).await?;
     let selection = super::selection(workplace, &opened.vars, &args.order, &args.run, Direction::Destroy)?;
     let plan = super::plan_of(read, &opened.ingredients, &selection)?;
@@ -77,11 +89,7 @@ fn only_service(report: &tenant_workflow::report::Report) -> bool {
 
 /// What can be removed when the cluster is gone: the virtual key. (agnosticd-compat.md 8 #15: upstream leaks
 /// it here.)
-async fn destroy_without(
-    workplace: &Workplace,
-    args: &ChangeArgs,
-    read: &Read,
-) -> Result<ExitCode, Problem> {
+async fn destroy_without(workplace: &Workplace, args: &ChangeArgs, read: &Read) -> Result<ExitCode, Problem> {
     let settings = Settings::read(&read.vars, &read.guid, &read.recipe, &Findings::default())?;
     let Some((url, key)) = settings.litellm_key.proxy() else {
         workplace.printer.warning(

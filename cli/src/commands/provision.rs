@@ -1,9 +1,12 @@
 //! `tenant provision`.
 
+use tenant_workflow::plan::Plan;
+
 use crate::{
     args::ChangeArgs,
+    cluster::Cluster,
     exit::ExitCode,
-    opening::{Purpose, Workplace},
+    opening::{Opened, Purpose, Read, Workplace},
     order::workloads::Direction,
     outputs,
     problem::Problem,
@@ -17,11 +20,25 @@ use crate::{
 pub async fn provision(workplace: &Workplace, args: &ChangeArgs) -> Result<ExitCode, Problem> {
     let read = workplace.read(&args.order, args.run.recipe.as_ref())?;
     let cluster = workplace.connect(&args.cluster, &read.vars).await?;
-    let opened = workplace.open(&read, cluster, &args.cluster, Purpose::Provision).await?;
+    let (opened, plan) = prepare(workplace, args, &read, &cluster).await?;
+    let lease = super::take_lease(workplace, &cluster, &read, "provision", args).await?;
+    let code = run(workplace, args, &read, opened, plan).await;
+    super::give_back(workplace, lease).await;
+    workplace.account(&read.guid);
+    code
+}
+
+/// Opens the tenant and checks all that can be checked without touching anything.
+async fn prepare(
+    workplace: &Workplace,
+    args: &ChangeArgs,
+    read: &Read,
+    cluster: &Cluster,
+) -> Result<(Opened, Plan), Problem> {
+    let opened = workplace.open(read, cluster.clone(), &args.cluster, Purpose::Provision).await?;
     let selection = super::selection(workplace, &opened.vars, &args.order, &args.run, Direction::Provision)?;
-    let plan = super::plan_of(&read, &opened.ingredients, &selection)?;
-    let tenant = &opened.tenant;
-    super::check_served(&tenant.cluster, &plan)?;
+    let plan = super::plan_of(read, &opened.ingredients, &selection)?;
+    super::check_served(cluster, &plan)?;
     let key = &opened.ingredients.settings.litellm_key;
     if let Some(missing) = key.missing()
         && plan.steps().any(|(step, selected)| selected && step.id() == "litellm-key")
@@ -29,6 +46,23 @@ pub async fn provision(workplace: &Workplace, args: &ChangeArgs) -> Result<ExitC
         return Err(Problem::usage(format!("`{missing}` is not set, and step `litellm-key` needs it"))
             .hint("set it in the order, or leave the step and what needs it out with --skip"));
     }
+    Ok((opened, plan))
+}
+
+async fn run(
+    workplace: &Workplace,
+    args: &ChangeArgs,
+    read: &Read,
+    opened: Opened,
+    plan: Plan,
+) -> Result<ExitCode, Problem> {
+    let (opened, plan) = if opened.tenant.record.is_current().await? {
+        (opened, plan)
+    } else {
+        // whoever held the tenant before us changed it
+        prepare(workplace, args, read, &opened.tenant.cluster).await?
+    };
+    let tenant = &opened.tenant;
     let results = super::results::Results::prepare(workplace, &args.results, &opened.vars, "provision")?;
     // every identity and password is on record before anything is created with it
     let selected = plan.steps().filter(|(_, selected)| *selected).map(|(step, _)| step.id());
@@ -41,6 +75,5 @@ pub async fn provision(workplace: &Workplace, args: &ChangeArgs) -> Result<ExitC
     if report.worst_failure().is_none() {
         super::results::show(workplace, &read.guid, &data);
     }
-    workplace.account(&read.guid);
     Ok(super::exit(report.worst_failure()))
 }
