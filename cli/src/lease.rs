@@ -1,8 +1,11 @@
 //! One writer per tenant: a Lease next to the record serialises provision and destroy of one guid.
 //!
-//! A holder renews it; one that was killed is taken over when its time has passed. Losing the Lease (somebody
+//! A holder renews it; one that was killed is taken over when its time has passed, or at once from the same
+//! machine. Losing the Lease (somebody
 //! deleted it, or took it over while we could not renew) stops the run at its next safe point: two writers at
 //! once are worse than one that has to be called again.
+
+mod process;
 
 use std::time::Duration;
 
@@ -24,6 +27,8 @@ use crate::{
 const LIFE: Duration = Duration::from_secs(15);
 /// How often it is renewed; three attempts fit into its life.
 const RENEWAL: Duration = Duration::from_secs(5);
+/// Annotation that tells a killed holder on the same machine from one that works.
+const PROCESS: &str = "tenant.rhpds.io/process";
 /// How far the clocks of two holders may be apart.
 const SKEW: Duration = Duration::from_secs(5);
 /// Pause between looks at a Lease somebody else holds.
@@ -201,7 +206,10 @@ async fn create(
 fn body(guid: &str, holder: &str, now: Timestamp) -> Value {
     let now = now.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string();
     json!({
-        "metadata": {"labels": {MANAGED_BY_LABEL: MANAGER, GUID_LABEL: guid}},
+        "metadata": {
+            "labels": {MANAGED_BY_LABEL: MANAGER, GUID_LABEL: guid},
+            "annotations": {PROCESS: process::mark().unwrap_or_default()},
+        },
         "spec": {
             "holderIdentity": holder,
             "leaseDurationSeconds": LIFE.as_secs(),
@@ -222,6 +230,10 @@ fn holder(verb: &str) -> String {
 fn expired(lease: &Object, now: Timestamp) -> bool {
     let spec = &lease.data["spec"];
     if spec["holderIdentity"].as_str().is_none_or(str::is_empty) {
+        return true;
+    }
+    let mark = lease.metadata.annotations.as_ref().and_then(|all| all.get(PROCESS));
+    if mark.is_some_and(|mark| process::is_gone(mark)) {
         return true;
     }
     let renewed = spec["renewTime"].as_str().and_then(|text| text.parse::<Timestamp>().ok());
