@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use futures::future::{BoxFuture, FutureExt as _, ready};
 use tenant_workflow::{
     plan::{Plan, Selection},
-    step::{Failure, Step},
+    step::{Failure, Step, StepError},
 };
 
 use crate::{
@@ -122,5 +123,9 @@ impl Parts for Remains {
 
     fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    fn key_in_use(&self) -> BoxFuture<'_, Result<bool, StepError>> {
+        ready(Ok(false)).boxed()
     }
 }

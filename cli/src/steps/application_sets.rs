@@ -21,7 +21,7 @@ pub use self::values::Settings;
 use self::values::{AGENT_CREDENTIALS, LIBRECHAT_CREDENTIALS, Revisions, Sets};
 use crate::{
     cluster::{APPLICATION, APPLICATION_SET, MCP_SERVER, Object, ObjectRef, SECRET, Select, Verdict},
-    names::Component,
+    names::{Component, Names},
     record,
     services::web,
     steps::Manifests,
@@ -67,7 +67,8 @@ impl ApplicationSets {
             domain: &self.tenant.domain,
         };
         let sets = sets.all(self.tenant.has_routes()).into_iter();
-        let sets = sets.map(|(name, set)| (ObjectRef::new(APPLICATION_SET, self.argo_cd(), name), set)).collect();
+        let sets =
+            sets.map(|(name, set)| (ObjectRef::new(APPLICATION_SET, self.argo_cd(), name), set)).collect();
         Ok((secrets, sets))
     }
 
@@ -109,7 +110,7 @@ impl ApplicationSets {
         let namespace = |component| self.tenant.names.namespace(component).as_str();
         vec![
             ObjectRef::new(SECRET, namespace(Component::Librechat), LIBRECHAT_CREDENTIALS),
-            ObjectRef::new(SECRET, namespace(Component::Agent), AGENT_CREDENTIALS),
+            agent_credentials(&self.tenant.names),
         ]
     }
 
@@ -195,7 +196,10 @@ impl ApplicationSets {
         Ok(if found.is_empty() {
             Seen::new(State::Absent, [])
         } else {
-            Seen::new(State::Drifted, ["they are there, but the virtual key or the Gitea token is not".to_owned()])
+            Seen::new(
+                State::Drifted,
+                ["they are there, but the virtual key or the Gitea token is not".to_owned()],
+            )
         })
     }
 
@@ -212,6 +216,11 @@ impl ApplicationSets {
             })
             .await
     }
+}
+
+/// The Secret with the virtual key in the agent's namespace.
+pub fn agent_credentials(names: &Names) -> ObjectRef {
+    ObjectRef::new(SECRET, names.namespace(Component::Agent).as_str(), AGENT_CREDENTIALS)
 }
 
 /// Eight hexadecimal digits that change with `text` and tell nothing about it.

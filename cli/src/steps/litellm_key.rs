@@ -15,6 +15,7 @@ use crate::{
     order::{VarError, Vars},
     record::Record,
     services::litellm::{Created, LiteLlm, VirtualKey},
+    steps::application_sets::agent_credentials,
 };
 
 const PREFIX: &str = "ocp4_workload_litellm_virtual_keys_";
@@ -131,6 +132,8 @@ pub trait Parts: Send + Sync {
     fn record(&self) -> &Record;
     /// The run's facts.
     fn facts(&self) -> &Facts;
+    /// Whether something on the cluster holds a virtual key of the tenant.
+    fn key_in_use(&self) -> BoxFuture<'_, Result<bool, StepError>>;
 }
 
 impl Parts for crate::tenant::Tenant {
@@ -140,6 +143,10 @@ impl Parts for crate::tenant::Tenant {
 
     fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    fn key_in_use(&self) -> BoxFuture<'_, Result<bool, StepError>> {
+        async move { Ok(self.cluster.get(&agent_credentials(&self.names)).await?.is_some()) }.boxed()
     }
 }
 
@@ -215,8 +222,9 @@ impl LiteLlmKey {
 
     /// A revert without a word about where LiteLLM is: fine if there was never a key.
     async fn without_proxy(&self) -> Result<Outcome, StepError> {
-        if self.parts.record().identity(RECORDED).await.is_none() {
-            return Ok(Outcome::skipped("no LiteLLM in the order, and no key on record"));
+        let recorded = self.parts.record().identity(RECORDED).await.is_some();
+        if !recorded && !self.parts.key_in_use().await? {
+            return Ok(Outcome::skipped("no LiteLLM in the order, and no trace of a key"));
         }
         let missing = self.settings.missing().unwrap_or_default();
         Err(StepError::new(Failure::Leftover, format!("delete key {}", self.alias))
@@ -253,7 +261,10 @@ impl Step for LiteLlmKey {
     fn probe<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>> {
         async move {
             if let Some(missing) = self.settings.missing() {
-                return Ok(Seen::new(State::Skipped, [format!("neither the order nor a record sets `{missing}`")]));
+                return Ok(Seen::new(
+                    State::Skipped,
+                    [format!("neither the order nor a record sets `{missing}`")],
+                ));
             }
             if let Some(key) = self.kept().await? {
                 self.fill(key)?;

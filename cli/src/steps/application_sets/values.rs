@@ -152,7 +152,11 @@ impl Sets<'_> {
                     path: &self.settings.librechat_path,
                     revision: &self.settings.librechat_revision,
                 };
-                (source, Component::Librechat, librechat::values(self.names, self.settings, &self.revisions.librechat))
+                (
+                    source,
+                    Component::Librechat,
+                    librechat::values(self.names, self.settings, &self.revisions.librechat),
+                )
             }
             _ => (own(&self.settings.agent_path), Component::Agent, self.agent()),
         };
