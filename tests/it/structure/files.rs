@@ -31,6 +31,8 @@ fn the_top_level_is_the_one_of_the_design() {
     let top: BTreeSet<&str> = tracked.iter().map(|path| path.split('/').next().unwrap_or(path)).collect();
     let others: Vec<_> = top.iter().filter(|name| !name.starts_with('.') && !TOP.contains(name)).collect();
     assert!(others.is_empty(), "these do not belong at the top level: {others:?}");
+    let missing: Vec<_> = TOP.iter().filter(|name| !top.contains(*name)).collect();
+    assert!(missing.is_empty(), "these are missing at the top level: {missing:?}");
 }
 
 #[test]
