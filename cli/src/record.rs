@@ -260,25 +260,35 @@ impl Record {
         self.write(&held).await
     }
 
-    /// Notes that these steps are undone, and removes the record when none is left.
+    /// Notes that these steps are undone and those are not, and removes the record when none is left.
     ///
     /// # Errors
     ///
     /// When the API server does not answer or refuses.
-    pub async fn forget(&self, steps: impl Iterator<Item = StepId>) -> Result<(), StepError> {
+    pub async fn forget(
+        &self,
+        undone: impl Iterator<Item = StepId>,
+        left: impl Iterator<Item = StepId>,
+    ) -> Result<(), StepError> {
         let mut held = self.held.lock().await;
-        for step in steps {
+        for step in undone {
             held.facts.steps.remove(step);
         }
+        held.facts.steps.extend(left.map(str::to_owned));
         match &self.cluster {
             Some(cluster) if held.facts.steps.is_empty() => drop(cluster.remove(&self.at, &[]).await?),
-            Some(_) if self.existed => {
+            Some(_) => {
                 held.facts.state = Life::Destroying;
                 self.write(&held).await?;
             }
-            _ => {}
+            None => {}
         }
         Ok(())
+    }
+
+    /// Whether a step was begun and is not known to be undone.
+    pub async fn holds(&self, step: StepId) -> bool {
+        self.held.lock().await.facts.steps.contains(step)
     }
 
     async fn write(&self, held: &Held) -> Result<(), StepError> {

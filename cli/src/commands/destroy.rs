@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures::future::{BoxFuture, FutureExt as _, ready};
 use tenant_workflow::{
     plan::{Plan, Selection},
+    report::{Ended, Report},
     step::{Failure, Step, StepError},
 };
 
@@ -72,8 +73,10 @@ async fn run(
     let plan = super::plan_of(read, &opened.ingredients, &selection)?;
     let report = super::run_of(workplace, &read.guid, &args.run).destroy(&plan).await;
     let mut failure = report.worst_failure();
-    let gone = report.steps.iter().filter(|step| step.ending.failure().is_none()).map(|step| step.step);
-    opened.tenant.record.forget(gone).await?;
+    let (left, gone): (Vec<_>, Vec<_>) =
+        report.steps.iter().partition(|step| step.ending.failure().is_some());
+    let ids = |steps: Vec<&Ended>| steps.into_iter().map(|step| step.step).collect::<Vec<_>>();
+    opened.tenant.record.forget(ids(gone).into_iter(), ids(left).into_iter()).await?;
     // a step that failed left its objects behind, whatever its own reason; only a stop from outside is told apart
     if let Some(Failure::TimedOut | Failure::Service | Failure::Internal) = failure
         && !only_service(&report)
@@ -84,7 +87,7 @@ async fn run(
 }
 
 /// Whether all that failed is outside of the cluster (the virtual key).
-fn only_service(report: &tenant_workflow::report::Report) -> bool {
+fn only_service(report: &Report) -> bool {
     report.steps.iter().filter(|step| step.ending.failure().is_some()).all(|step| step.step == "litellm-key")
 }
 

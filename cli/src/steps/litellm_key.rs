@@ -222,7 +222,7 @@ impl LiteLlmKey {
 
     /// A revert without a word about where LiteLLM is: fine if there was never a key.
     async fn without_proxy(&self) -> Result<Outcome, StepError> {
-        let recorded = self.parts.record().identity(RECORDED).await.is_some();
+        let recorded = self.parts.record().holds(self.id()).await;
         if !recorded && !self.parts.key_in_use().await? {
             return Ok(Outcome::skipped("no LiteLLM in the order, and no trace of a key"));
         }
