@@ -20,9 +20,12 @@ impl Source {
         paths.map(|path| Self { code: code(&checkout::read(&path)), path }).collect()
     }
 
-    /// Whether the file is tests only, by where it lies.
+    /// Whether the file is tests or benchmarks only, by where it lies.
     pub(crate) fn tests_only(&self) -> bool {
-        self.path.starts_with("tests/") || self.path.contains("/tests/") || self.path.ends_with("/tests.rs")
+        let folders = ["/benches/", "/tests/"];
+        self.path.starts_with("tests/")
+            || self.path.ends_with("/tests.rs")
+            || folders.iter().any(|folder| self.path.contains(folder))
     }
 
     /// The lines, counted from 1, in which the code uses the outside library `name`.
