@@ -28,7 +28,7 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         """One run of the program. Failures of the order or the program are told in `cause`, never raised."""
         result = super().run(tmp, task_vars)
-        result.update(moved=False, code=0, cause=None, warnings=[], steps=[], messages=[], data={}, users={})
+        result.update(moved=False, code=0, cause=None, warnings=[], steps=[], shares=[])
         self._task_vars = task_vars or {}
         try:
             asked = verb.verb_of(self._action(), self._flag("tenant_update_provisions"))
@@ -83,6 +83,7 @@ class ActionModule(ActionBase):
         options += self._selection(only)
         options += [str(word) for word in self._setting("tenant_arguments", [])]
         order = variables.rendered(args["contract"], self._task_vars, self._templar)
+        order.update(self._access_of_role())
         if args.get("workloads"):
             order["workloads"] = variables.plain(args["workloads"])
         run = events.Run()
@@ -103,6 +104,15 @@ class ActionModule(ActionBase):
         skip = [str(step) for step in self._task.args.get("skip") or []]
         return [*(["--only", ",".join(only)] if only else []), *(["--skip", ",".join(skip)] if skip else [])]
 
+    def _access_of_role(self):
+        """A role's own way to the cluster, `<role>_openshift_api_url` and `…_api_token`, in the order's place."""
+        for role in self._task_vars.get("ansible_parent_role_names") or []:
+            prefix = f"{role.rsplit('.', 1)[-1]}_openshift_api_"
+            url, token = (variables.usable(self._setting(f"{prefix}{part}")) for part in ("url", "token"))
+            if url and token:
+                return {"sandbox_openshift_api_url": url, "cluster_admin_agnosticd_sa_token": token}
+        return {}
+
     def _environment(self):
         """Our own environment, and what `environment:` of the play, block or task adds to it."""
         added = {}
@@ -122,9 +132,8 @@ class ActionModule(ActionBase):
 
     @staticmethod
     def _hand_over(data, result):
-        result.update(messages=data.get("messages", []), data=data.get("data", {}), users=data.get("users", {}))
-        result["bodies"] = data.get("body", [])
-        result["ansible_facts"] = facts.compatible(result["data"])
+        result["shares"] = events.shares(data)
+        result["ansible_facts"] = facts.compatible(data.get("data", {}))
 
     def _look(self, verb_name, seen, result):
         """What a look found: the data of ACTION=status, or what a dry run would change."""
@@ -132,7 +141,8 @@ class ActionModule(ActionBase):
             {"step": one["step"], "state": one["state"], "summary": "; ".join(one.get("details", []))} for one in seen
         ]
         if not self._task.check_mode:
-            result["data"] = {f"tenant_status_{one['step'].replace('-', '_')}": one["state"] for one in seen}
+            data = {f"tenant_status_{one['step'].replace('-', '_')}": one["state"] for one in seen}
+            result["shares"] = events.shares({"data": data})
             return
         matter = {verb.PROVISION: events.TO_DO, verb.DESTROY: events.TO_REMOVE}.get(verb_name, frozenset())
         result["moved"] = any(

@@ -80,6 +80,19 @@ class Run:
         return [one for one in found if not only or one["step"] in only]
 
 
+def shares(data):
+    """User data as arguments of `agnosticd_user_info`, one set per scope: everyone's, then each user's.
+
+    One message per user, because platforms keep one only; bodies apart, because they go with no message.
+    """
+    sets = [{"msg": data.get("messages"), "data": data.get("data")}, {"body": data.get("body")}]
+    for user, own in (data.get("users") or {}).items():
+        sets.append({"user": user, "msg": "\n".join(own.get("msg") or []), "data": own.get("data")})
+        sets.append({"user": user, "body": "\n".join(own.get("body") or [])})
+    told_something = [{key: value for key, value in one.items() if value} for one in sets]
+    return [one for one in told_something if set(one) - {"user"}]
+
+
 def told(errors, hint):
     """An error's chain in one line."""
     chain = ": ".join(errors) or "for no reason given"

@@ -75,6 +75,12 @@ def plain(value):
     return str(value)
 
 
+def usable(value):
+    """Text that says something: placements write `unknown` for what they do not know."""
+    text = "" if value is None else str(value).strip()
+    return "" if text == "unknown" else text
+
+
 def literal(value):
     """The value in a form that `tenant` takes literally: text that looks like a template becomes a template
     that yields it."""
