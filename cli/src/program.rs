@@ -4,7 +4,7 @@ use std::{
     ffi::OsString,
     io::{self, IsTerminal as _},
     process::ExitCode as ProcessExit,
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use clap::CommandFactory as _;
@@ -103,8 +103,9 @@ fn run_async(command: Command, workplace: &Workplace) -> ExitCode {
             return ExitCode::Failed;
         }
     };
+    let first = OnceLock::new();
     let code = runtime.block_on(async {
-        let signals = signals(workplace.cancel.clone());
+        let signals = signals(workplace.cancel.clone(), &first);
         tokio::select! {
             code = dispatch(command, workplace) => code,
             code = signals => code,
@@ -112,7 +113,11 @@ fn run_async(command: Command, workplace: &Workplace) -> ExitCode {
     });
     // a second signal ends the process at once, whatever still runs
     runtime.shutdown_background();
-    code
+    match first.get() {
+        // a run knows that it was stopped, and not by which signal
+        Some(signal) if code == ExitCode::Interrupted => *signal,
+        _ => code,
+    }
 }
 
 async fn dispatch(command: Command, workplace: &Workplace) -> ExitCode {
@@ -134,14 +139,15 @@ async fn dispatch(command: Command, workplace: &Workplace) -> ExitCode {
     }
 }
 
-/// The first SIGINT or SIGTERM asks the run to stop at its next safe point; the second ends this future.
-async fn signals(cancel: CancellationToken) -> ExitCode {
+/// The `first` SIGINT or SIGTERM asks the run to stop at its next safe point; the second ends this future.
+async fn signals(cancel: CancellationToken, first: &OnceLock<ExitCode>) -> ExitCode {
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         return std::future::pending().await;
     };
-    next(&mut interrupt, &mut terminate).await;
+    let stopped = next(&mut interrupt, &mut terminate).await;
+    first.get_or_init(|| stopped);
     cancel.cancel();
     next(&mut interrupt, &mut terminate).await
 }

@@ -5,6 +5,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use super::{Service, ServiceError, call::Answer, web::encoded};
+use crate::order::lenient;
 
 /// What a token may do: read the user and repositories, read and write issues (provisioning.md 2.5).
 pub const TOKEN_SCOPES: [&str; 4] = ["read:user", "read:repository", "read:issue", "write:issue"];
@@ -32,7 +33,7 @@ pub struct Repository {
     /// Where it is cloned from.
     pub repo: String,
     /// Whether only its owner sees it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::flag")]
     pub private: bool,
 }
 

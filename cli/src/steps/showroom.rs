@@ -186,6 +186,7 @@ impl Showroom {
 
     async fn until_admitted(&self, scope: &Scope) -> Result<(), StepError> {
         if !self.tenant.has_routes() {
+            scope.note("no Routes here: an Ingress publishes the lab guide");
             return Ok(());
         }
         let at = ObjectRef::new(ROUTE, self.namespace(), self.service());
