@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Snapshot(Name),
     /// From nothing to a tenant: build, start, provision, and show the tenant's data.
     Demo(UpArguments),
+    /// Measure `tenant` in a lab of its own, beside the same writes sent bare; prints tables.
+    Bench(BenchArguments),
     /// Run a lab in the foreground; `up` does this in the background.
     #[command(hide = true)]
     Serve(UpArguments),
@@ -62,6 +64,16 @@ pub(crate) struct UpArguments {
     /// Use the existing cluster of this kubeconfig, and install only what it lacks.
     #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArguments {
+    /// How often everything is measured.
+    #[arg(long, default_value_t = 5, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) runs: u16,
+    /// Measure this build of `tenant` instead of a new release build.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tenant: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -18,13 +18,13 @@ use crate::{args::UpArguments, commands};
 /// The demo's order.
 const GUID: &str = "demo";
 /// An order as a catalog sends it, in this checkout.
-const ORDER: &str = "tests/data/order.yml";
+pub(crate) const ORDER: &str = "tests/data/order.yml";
 
 pub(crate) async fn run(directories: &Directories, arguments: UpArguments) -> anyhow::Result<()> {
     // The compilers share the machine: linking one program leaves cores for the others.
     let options = commands::options(arguments)?;
     let (tenant, prepared) =
-        tokio::join!(build_tenant(), Prepared::ensure(directories, &options, Progress::stderr()));
+        tokio::join!(build_tenant(&[]), Prepared::ensure(directories, &options, Progress::stderr()));
     prepared?;
     let tenant = tenant?;
     let state = commands::start(directories, &options).await?;
@@ -53,7 +53,7 @@ pub(crate) async fn run(directories: &Directories, arguments: UpArguments) -> an
     Ok(())
 }
 
-fn checkout() -> PathBuf {
+pub(crate) fn checkout() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
@@ -74,8 +74,8 @@ fn folder(state: &State) -> &Path {
     state.router_ca.parent().unwrap_or(Path::new("."))
 }
 
-/// Builds `tenant` and returns the executable.
-async fn build_tenant() -> anyhow::Result<PathBuf> {
+/// Builds `tenant`, with these options of `cargo build`, and returns the executable.
+pub(crate) async fn build_tenant(options: &[&str]) -> anyhow::Result<PathBuf> {
     #[derive(Deserialize)]
     struct Message {
         executable: Option<PathBuf>,
@@ -83,6 +83,7 @@ async fn build_tenant() -> anyhow::Result<PathBuf> {
     let output = Command::new(cargo())
         .args(["build", "--quiet", "--package", "tenant-cli", "--bin", "tenant"])
         .arg("--message-format=json-render-diagnostics")
+        .args(options)
         .current_dir(checkout())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -1,6 +1,7 @@
 //! `cargo lab`: the lab on the command line.
 
 mod args;
+mod bench;
 mod commands;
 mod demo;
 
@@ -41,6 +42,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Logs(arguments) => commands::logs(&directories, &arguments).await,
         Command::Misbehave(arguments) => commands::misbehave(&directories, arguments).await,
         Command::Snapshot(lab) => commands::snapshot(&directories, &lab.name).await,
+        Command::Bench(arguments) => bench::run(arguments).await,
         Command::Demo(arguments) => demo::run(&directories, arguments).await,
         Command::Serve(arguments) => commands::serve(&directories, arguments).await,
     }
