@@ -24,7 +24,6 @@ pub async fn provision(workplace: &Workplace, args: &ChangeArgs) -> Result<ExitC
     let lease = super::take_lease(workplace, &cluster, &read, "provision", args).await?;
     let code = run(workplace, args, &read, opened, plan).await;
     super::give_back(workplace, lease).await;
-    workplace.account(&read.guid);
     code
 }
 
@@ -72,6 +71,7 @@ async fn run(
     let data = outputs::user_data(tenant, &opened.ingredients.order, ran);
     tenant.record.settle(report.worst_failure().is_none()).await?;
     results.write(&data)?;
+    workplace.account(&read.guid);
     if report.worst_failure().is_none() {
         super::results::show(workplace, &read.guid, &data);
     }

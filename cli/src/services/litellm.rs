@@ -73,7 +73,14 @@ impl LiteLlm {
         let path = format!("/key/info?key={}", super::web::encoded(id));
         let answer = self.call(&operation, Method::GET, &path, None).await?;
         match answer.status {
-            200 => Ok(answer.body["info"]["key_alias"] == alias),
+            // LiteLLM 1.106 answers for a deleted key too, and says so
+            200 => {
+                let deleted = ["/status", "/info/status"];
+                let deleted = deleted
+                    .iter()
+                    .any(|place| answer.body.pointer(place).is_some_and(|status| status == "deleted"));
+                Ok(answer.body["info"]["key_alias"] == alias && !deleted)
+            }
             404 => Ok(false),
             _ => Err(self.service.unexpected(&operation, &answer)),
         }
