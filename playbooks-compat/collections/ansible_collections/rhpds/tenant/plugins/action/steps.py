@@ -82,7 +82,7 @@ class ActionModule(ActionBase):
         options += ["--user-info", "none"] if command in (verb.PROVISION, verb.DESTROY) else []
         options += self._selection(only)
         options += [str(word) for word in self._setting("tenant_arguments", [])]
-        order = variables.rendered(args["contract"], self._task_vars, self._templar)
+        order = variables.rendered(args["contract"], self._task_vars, self._templar, self._role())
         order.update(self._access_of_role())
         if args.get("workloads"):
             order["workloads"] = variables.plain(args["workloads"])
@@ -106,12 +106,16 @@ class ActionModule(ActionBase):
 
     def _access_of_role(self):
         """A role's own way to the cluster, `<role>_openshift_api_url` and `…_api_token`, in the order's place."""
-        for role in self._task_vars.get("ansible_parent_role_names") or []:
-            prefix = f"{role.rsplit('.', 1)[-1]}_openshift_api_"
-            url, token = (variables.usable(self._setting(f"{prefix}{part}")) for part in ("url", "token"))
-            if url and token:
-                return {"sandbox_openshift_api_url": url, "cluster_admin_agnosticd_sa_token": token}
+        prefix = f"{self._role()}_openshift_api_"
+        url, token = (variables.usable(self._setting(f"{prefix}{part}")) for part in ("url", "token"))
+        if url and token:
+            return {"sandbox_openshift_api_url": url, "cluster_admin_agnosticd_sa_token": token}
         return {}
+
+    def _role(self):
+        """The catalog's role that this runs in, without its collection; None in the role for the whole recipe."""
+        names = [name.rsplit(".", 1)[-1] for name in self._task_vars.get("ansible_parent_role_names") or []]
+        return next((name for name in names if name.startswith("ocp4_workload_")), None)
 
     def _environment(self):
         """Our own environment, and what `environment:` of the play, block or task adds to it."""

@@ -1,8 +1,8 @@
 """The variables of an order, rendered by Ansible, for `tenant` to read as one JSON document.
 
-Ansible renders: it knows the catalog's other variables, its vaults, its filters. What cannot be rendered yet is
-handed on as the name that is missing, so that `tenant` complains only if the step at hand needs it. That is
-how roles behave: a variable nobody reads may refer to a fact nobody has set.
+Ansible renders: it knows the catalog's other variables, its vaults, its filters. A variable of another role may
+refer to a fact that nobody has set yet, and is left out then; any other is handed on as the name that is missing,
+so that `tenant` says who needs it.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ def first_line(error):
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
-def rendered(contract, task_vars, templar):
-    """The contract's variables that are set, as plain JSON values.
+def rendered(contract, task_vars, templar, role=None):
+    """The contract's variables that are set, as plain JSON values; `role` is the role at work, if it is one of a
+    catalog's, by its short name.
 
     Variables that begin with a role's prefix are handed on as well, known or not: `tenant` warns of those
     that look like typing errors.
@@ -43,17 +44,21 @@ def rendered(contract, task_vars, templar):
     for name in sorted(task_vars):
         if name in RESERVED or not (name in known or name.startswith(prefixes)):
             continue
-        value = one(name, task_vars[name], templar)
+        foreign = role is not None and name.startswith(prefixes) and not name.startswith(f"{role}_")
+        value = one(name, task_vars[name], templar, omit if foreign else None)
         if value is not omit and not (isinstance(omit, str) and value == omit):
             values[name] = value
     return values
 
 
-def one(name, value, templar):
-    """One variable's value. Raises UnusableVariable."""
+def one(name, value, templar, undefined=None):
+    """One variable's value; `undefined` if it refers to something undefined and that is given. Raises
+    UnusableVariable."""
     try:
         return literal(plain(templar.template(value)))
     except AnsibleUndefinedVariable as error:
+        if undefined is not None:
+            return undefined
         missing = _UNDEFINED.search(str(error))
         return "{{ %s }}" % missing.group(1) if missing else value
     except (AnsibleError, TypeError, ValueError, RecursionError) as error:
