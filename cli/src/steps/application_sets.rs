@@ -4,6 +4,7 @@
 //! namespaces. Readiness is read from the Applications, so that a project that forbids a destination or a
 //! manifest that does not render ends the run with Argo CD's own words instead of a time-out.
 
+mod judgement;
 mod librechat;
 mod values;
 
@@ -14,13 +15,16 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use tenant_workflow::{
     scope::Scope,
-    step::{Failure, Outcome, RevertAfter, Seen, State, Step, StepError, StepId},
+    step::{Outcome, RevertAfter, Seen, State, Step, StepError, StepId},
 };
 
 pub use self::values::Settings;
-use self::values::{AGENT_CREDENTIALS, LIBRECHAT_CREDENTIALS, Revisions, Sets};
+use self::{
+    judgement::{REFRESH, deleting, judge_application, judge_applications, judge_sets},
+    values::{AGENT_CREDENTIALS, LIBRECHAT_CREDENTIALS, Revisions, Sets},
+};
 use crate::{
-    cluster::{APPLICATION, APPLICATION_SET, MCP_SERVER, Object, ObjectRef, SECRET, Select, Verdict},
+    cluster::{APPLICATION, APPLICATION_SET, MCP_SERVER, ObjectRef, SECRET, Select, Verdict},
     names::{Component, Names},
     record,
     services::web,
@@ -112,6 +116,24 @@ impl ApplicationSets {
             ObjectRef::new(SECRET, namespace(Component::Librechat), LIBRECHAT_CREDENTIALS),
             agent_credentials(&self.tenant.names),
         ]
+    }
+
+    /// Asks Argo CD to look again at the Applications it has given up on: by itself it does so minutes after what was
+    /// wrong has been put right.
+    async fn refresh(&self) -> Result<(), StepError> {
+        let cluster = &self.tenant.cluster;
+        let found = cluster.list(&APPLICATION, self.argo_cd(), &self.tenant.selector()).await?;
+        let names = found.iter().filter_map(|object| {
+            let name = object.metadata.name.as_deref()?;
+            matches!(judge_application(self.argo_cd(), name, object), Verdict::Never(_)).then_some(name)
+        });
+        let asked = names.map(|name| async move {
+            let at = ObjectRef::new(APPLICATION, self.argo_cd(), name);
+            let annotation = json!({"metadata": {"annotations": {REFRESH: "normal"}}});
+            cluster.apply_as(&at, "tenant-refresh", annotation).await
+        });
+        try_join_all(asked).await?;
+        Ok(())
     }
 
     /// Waits until all five Applications are synced and healthy; fails as soon as one never will be.
@@ -234,86 +256,6 @@ async fn rest() {
     tokio::time::sleep(PAGE_PAUSE).await;
 }
 
-/// What all five Applications together mean for the wait.
-fn judge_applications(namespace: &str, wanted: &[String], found: &BTreeMap<String, Object>) -> Verdict<()> {
-    let mut pending = Vec::new();
-    for name in wanted {
-        let Some(object) = found.get(name) else {
-            pending.push(format!("{name} is not generated yet"));
-            continue;
-        };
-        match judge_application(namespace, name, object) {
-            Verdict::Done(()) => {}
-            Verdict::NotYet(seen) => pending.push(seen),
-            Verdict::Never(error) => return Verdict::Never(error),
-        }
-    }
-    match pending.as_slice() {
-        [] => Verdict::Done(()),
-        [first] => Verdict::NotYet(first.clone()),
-        [first, others @ ..] => Verdict::NotYet(format!("{first}; and {} more", others.len())),
-    }
-}
-
-fn judge_application(namespace: &str, name: &str, object: &Object) -> Verdict<()> {
-    let status = &object.data["status"];
-    let text = |pointer: &str| status.pointer(pointer).and_then(Value::as_str);
-    let conditions = status["conditions"].as_array().into_iter().flatten();
-    let mut complaint = None;
-    for condition in conditions {
-        let message = condition["message"].as_str().unwrap_or_default();
-        match condition["type"].as_str() {
-            Some("InvalidSpecError") => return Verdict::Never(hopeless(namespace, name, message)),
-            Some(kind) if kind.ends_with("Error") => complaint = Some(format!("{kind}: {message}")),
-            _ => {}
-        }
-    }
-    if matches!(text("/operationState/phase"), Some("Failed" | "Error")) {
-        // Argo CD has used up its attempts and will not sync this commit again by itself
-        let message = text("/operationState/message").unwrap_or("the sync failed");
-        return Verdict::Never(hopeless(namespace, name, message));
-    }
-    let (sync, health) =
-        (text("/sync/status").unwrap_or("Unknown"), text("/health/status").unwrap_or("Unknown"));
-    if sync == "Synced" && health == "Healthy" {
-        return Verdict::Done(());
-    }
-    let said = complaint.or_else(|| text("/health/message").map(str::to_owned));
-    let said = said.map(|said| format!(" ({said})")).unwrap_or_default();
-    Verdict::NotYet(format!("{name} is {sync} and {health}{said}"))
-}
-
-fn hopeless(namespace: &str, name: &str, message: &str) -> StepError {
-    StepError::new(Failure::Service, format!("sync Application {namespace}/{name}"))
-        .because(message.lines().next().unwrap_or_default().to_owned())
-        .hint(format!("kubectl -n {namespace} get application {name} -o yaml"))
-}
-
-/// An ApplicationSet whose generator fails makes no Application, and only says so itself.
-fn judge_sets(namespace: &str, found: &BTreeMap<String, Object>) -> Verdict<()> {
-    for (name, object) in found {
-        let mut conditions = object.data["status"]["conditions"].as_array().into_iter().flatten();
-        let error = conditions.find(|one| one["type"] == "ErrorOccurred" && one["status"] == "True");
-        if let Some(error) = error {
-            let message = error["message"].as_str().unwrap_or("it reports an error").to_owned();
-            return Verdict::Never(
-                StepError::new(Failure::Service, format!("generate from ApplicationSet {namespace}/{name}"))
-                    .because(message)
-                    .hint(format!("kubectl -n {namespace} get applicationset {name} -o yaml")),
-            );
-        }
-    }
-    Verdict::NotYet("no error so far".to_owned())
-}
-
-/// Why an Application is still there.
-fn deleting(object: &Object) -> String {
-    let mut conditions = object.data["status"]["conditions"].as_array().into_iter().flatten();
-    let error = conditions.find(|one| one["type"].as_str().is_some_and(|kind| kind.ends_with("Error")));
-    let message = error.and_then(|error| error["message"].as_str()).map(str::to_owned);
-    message.unwrap_or_else(|| crate::cluster::remaining(object))
-}
-
 impl Manifests for ApplicationSets {
     fn manifests(&self) -> BoxFuture<'_, Result<Vec<(ObjectRef, Value)>, StepError>> {
         async move {
@@ -377,6 +319,7 @@ impl Step for ApplicationSets {
             let (secrets, sets) = self.objects().await?;
             let mut changed = self.tenant.apply_all(secrets).await?;
             changed |= self.tenant.apply_all(sets).await?;
+            self.refresh().await?;
             self.until_healthy(scope).await?;
             let servers = [(Component::McpOpenshift, "openshift"), (Component::McpGitea, "gitea")];
             let running = try_join_all(servers.map(|(at, server)| self.until_running(scope, at, server)));

@@ -1,0 +1,99 @@
+//! What Argo CD's objects say about themselves: whether to wait on, and why not.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use tenant_workflow::step::{Failure, StepError};
+
+use crate::cluster::{Object, Verdict};
+
+/// Annotation that asks Argo CD to look at an Application again; Argo CD takes it away once it has (its
+/// `AnnotationKeyRefresh`).
+pub(super) const REFRESH: &str = "argocd.argoproj.io/refresh";
+
+/// What all five Applications together mean for the wait.
+pub(super) fn judge_applications(
+    namespace: &str,
+    wanted: &[String],
+    found: &BTreeMap<String, Object>,
+) -> Verdict<()> {
+    let mut pending = Vec::new();
+    for name in wanted {
+        let Some(object) = found.get(name) else {
+            pending.push(format!("{name} is not generated yet"));
+            continue;
+        };
+        match judge_application(namespace, name, object) {
+            Verdict::Done(()) => {}
+            Verdict::NotYet(seen) => pending.push(seen),
+            Verdict::Never(error) => return Verdict::Never(error),
+        }
+    }
+    match pending.as_slice() {
+        [] => Verdict::Done(()),
+        [first] => Verdict::NotYet(first.clone()),
+        [first, others @ ..] => Verdict::NotYet(format!("{first}; and {} more", others.len())),
+    }
+}
+
+pub(super) fn judge_application(namespace: &str, name: &str, object: &Object) -> Verdict<()> {
+    if object.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(REFRESH)) {
+        return Verdict::NotYet(format!("{name} is to be looked at again"));
+    }
+    let status = &object.data["status"];
+    let text = |pointer: &str| status.pointer(pointer).and_then(Value::as_str);
+    let conditions = status["conditions"].as_array().into_iter().flatten();
+    let mut complaint = None;
+    for condition in conditions {
+        let message = condition["message"].as_str().unwrap_or_default();
+        match condition["type"].as_str() {
+            Some("InvalidSpecError") => return Verdict::Never(hopeless(namespace, name, message)),
+            Some(kind) if kind.ends_with("Error") => complaint = Some(format!("{kind}: {message}")),
+            _ => {}
+        }
+    }
+    if matches!(text("/operationState/phase"), Some("Failed" | "Error")) {
+        // Argo CD has used up its attempts and will not sync this commit again by itself
+        let message = text("/operationState/message").unwrap_or("the sync failed");
+        return Verdict::Never(hopeless(namespace, name, message));
+    }
+    let (sync, health) =
+        (text("/sync/status").unwrap_or("Unknown"), text("/health/status").unwrap_or("Unknown"));
+    if sync == "Synced" && health == "Healthy" {
+        return Verdict::Done(());
+    }
+    let said = complaint.or_else(|| text("/health/message").map(str::to_owned));
+    let said = said.map(|said| format!(" ({said})")).unwrap_or_default();
+    Verdict::NotYet(format!("{name} is {sync} and {health}{said}"))
+}
+
+fn hopeless(namespace: &str, name: &str, message: &str) -> StepError {
+    StepError::new(Failure::Service, format!("sync Application {namespace}/{name}"))
+        .because(message.lines().next().unwrap_or_default().to_owned())
+        .hint(format!("kubectl -n {namespace} get application {name} -o yaml"))
+}
+
+/// An ApplicationSet whose generator fails makes no Application, and only says so itself.
+pub(super) fn judge_sets(namespace: &str, found: &BTreeMap<String, Object>) -> Verdict<()> {
+    for (name, object) in found {
+        let mut conditions = object.data["status"]["conditions"].as_array().into_iter().flatten();
+        let error = conditions.find(|one| one["type"] == "ErrorOccurred" && one["status"] == "True");
+        if let Some(error) = error {
+            let message = error["message"].as_str().unwrap_or("it reports an error").to_owned();
+            return Verdict::Never(
+                StepError::new(Failure::Service, format!("generate from ApplicationSet {namespace}/{name}"))
+                    .because(message)
+                    .hint(format!("kubectl -n {namespace} get applicationset {name} -o yaml")),
+            );
+        }
+    }
+    Verdict::NotYet("no error so far".to_owned())
+}
+
+/// Why an Application is still there.
+pub(super) fn deleting(object: &Object) -> String {
+    let mut conditions = object.data["status"]["conditions"].as_array().into_iter().flatten();
+    let error = conditions.find(|one| one["type"].as_str().is_some_and(|kind| kind.ends_with("Error")));
+    let message = error.and_then(|error| error["message"].as_str()).map(str::to_owned);
+    message.unwrap_or_else(|| crate::cluster::remaining(object))
+}
