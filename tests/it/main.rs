@@ -1,5 +1,18 @@
 //! The acceptance suite: what this repository promises, checked against the code, the built programs and the lab.
 
+mod catalogs;
 mod checkout;
+mod faults;
+mod isolation;
+mod lifecycle;
+mod looking;
+mod program;
 mod readme;
+mod refusals;
+mod results;
+mod secrecy;
+mod selection;
+mod signals;
 mod structure;
+mod versions;
+mod world;
