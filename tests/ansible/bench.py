@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""Measures what the collection costs on top of the program, against a lab.
+
+    eval "$(cargo lab env)"; cargo lab env --vars > lab.yml
+    LAB_VARS=lab.yml TENANT=target/release/tenant python3 tests/ansible/bench.py [runs] [catalog]
+
+Prints a table: wall and processor time, medians. Every way provisions a tenant and destroys it again, in turns, so
+that a busy machine is unfair to all of them alike. `kubernetes.core` is the order's objects, written one by one by
+that collection's module; it is left out where the collection is not installed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+PLAYBOOKS = HERE.parents[1] / "playbooks-compat"
+
+
+def measured(words, environment):
+    """Wall and processor seconds of a command that must succeed."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began = time.monotonic()
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    wall = time.monotonic() - began
+    now = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode:
+        sys.exit(f"{' '.join(map(str, words[:3]))}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+    return wall, now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime
+
+
+def ways(tenant, catalog, variables, folder):
+    """Name → commands of a provision and of a destroy."""
+    order = ["-e", f"@{catalog}", "-e", f"@{variables}"]
+    play = [*order, "-e", json.dumps({"output_dir": str(folder / "out"), "tenant_binary": str(tenant)})]
+    framework = str(HERE / "framework.yml")
+    empty = folder / "empty.yml"
+    empty.write_text("- {hosts: localhost, connection: local, gather_facts: false, tasks: []}\n", encoding="utf-8")
+    yield "tenant", [str(tenant), "provision", *order], [str(tenant), "destroy", *order]
+    yield "an empty play", ["ansible-playbook", str(empty)], ["ansible-playbook", str(empty)]
+    yield (
+        "role rhpds.tenant.tenant",
+        ["ansible-playbook", str(PLAYBOOKS / "provision.yml"), *play],
+        ["ansible-playbook", str(PLAYBOOKS / "destroy.yml"), *play],
+    )
+    yield (
+        "list of workloads",
+        ["ansible-playbook", framework, *play],
+        ["ansible-playbook", framework, *play, "-e", "direction=destroy"],
+    )
+    objects = folder / "objects.yml"
+    rendered = subprocess.run([tenant, "render", *order], capture_output=True, text=True, check=True).stdout
+    # a masked secret is no base64; the values do not matter for the time it takes to write them
+    objects.write_text(rendered.replace("'***'", "Kioq"), encoding="utf-8")
+    found = subprocess.run(["ansible-doc", "kubernetes.core.k8s"], capture_output=True, check=False)
+    if found.returncode == 0:
+        write = ["ansible-playbook", str(HERE / "same_writes.yml"), *play, "-e", f"written_objects={objects}"]
+        yield "kubernetes.core, objects only", write, [*write, "-e", "written_state=absent"]
+
+
+def main():
+    """Runs and prints."""
+    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    catalog = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else HERE / "data" / "first.yml"
+    tenant, variables = (pathlib.Path(os.environ[name]).resolve() for name in ("TENANT", "LAB_VARS"))
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg")}
+    with tempfile.TemporaryDirectory() as directory:
+        table = {name: (forth, back, [], []) for name, forth, back in ways(tenant, catalog, variables, pathlib.Path(directory))}
+        for _ in range(runs):
+            for forth, back, provisions, destroys in table.values():
+                provisions.append(measured(forth, environment))
+                destroys.append(measured(back, environment))
+    print(f"{catalog.name}, {runs} runs, medians, seconds\n")
+    print("| | provision | of it processor | destroy | of it processor |\n|---|---|---|---|---|")
+    for name, (_, _, provisions, destroys) in table.items():
+        cells = [statistics.median(column) for times in (provisions, destroys) for column in zip(*times, strict=True)]
+        print(f"| {name} | " + " | ".join(f"{cell:.1f}" for cell in cells) + " |")
+
+
+if __name__ == "__main__":
+    main()
