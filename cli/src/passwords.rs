@@ -81,5 +81,25 @@ impl Given {
     }
 }
 
+impl Passwords {
+    /// `text` instead of every password and key, for objects that are only shown: digests of them in the objects
+    /// stay the same from one look to the next.
+    pub async fn placeholders(text: &SecretString, record: &Record) -> Self {
+        let given = || Some(text.clone());
+        for name in LIBRECHAT_KEYS {
+            record.choose(&format!("librechat-{name}"), given(), record::hex64).await;
+        }
+        record.choose("librechat-creds-iv", given(), record::hex32).await;
+        let all = Given {
+            user: given(),
+            gitea: given(),
+            gitea_admin: given(),
+            librechat: given(),
+            argo_cd: given(),
+        };
+        all.choose(record).await
+    }
+}
+
 /// LibreChat's keys, distinct and of the length it documents.
 const LIBRECHAT_KEYS: [&str; 4] = ["creds-key", "jwt-secret", "jwt-refresh-secret", "meili-master-key"];

@@ -42,7 +42,7 @@ const LATER: &str = "chosen-by-provision";
 pub async fn render(workplace: &Workplace, args: &RenderArgs) -> Result<ExitCode, Problem> {
     let read = workplace.read(&args.order, None)?;
     let settings = Settings::read(&read.vars, &read.guid, &read.recipe, &Findings::default())?;
-    let from = ingredients(workplace, settings, args.plain)?;
+    let from = ingredients(workplace, settings, args.plain).await?;
     let mut objects = Vec::new();
     for (step, manifests) in steps(&from) {
         if args.only.is_empty() || args.only.iter().any(|only| only == step) {
@@ -65,7 +65,7 @@ pub async fn render(workplace: &Workplace, args: &RenderArgs) -> Result<ExitCode
     Ok(ExitCode::Done)
 }
 
-fn ingredients(workplace: &Workplace, settings: Settings, plain: bool) -> Result<Ingredients, Problem> {
+async fn ingredients(workplace: &Workplace, settings: Settings, plain: bool) -> Result<Ingredients, Problem> {
     let later = || SecretString::from(LATER);
     let domain = settings.domain.clone().unwrap_or_else(|| "apps.example.com".to_owned());
     let cluster = Cluster::offline(if plain { &[] } else { &OPENSHIFT });
@@ -92,14 +92,8 @@ fn ingredients(workplace: &Workplace, settings: Settings, plain: bool) -> Result
         models: settings.litellm_key.models().to_vec(),
         duration: String::new(),
     })?;
+    let passwords = Passwords::placeholders(&later(), &record).await;
     let tenant = Arc::new(Tenant { names, cluster, record, facts, domain, web });
-    let passwords = Passwords {
-        user: later(),
-        gitea: later(),
-        gitea_admin: later(),
-        librechat: later(),
-        argo_cd: later(),
-    };
     Ok(opening::ingredients(&tenant, settings, passwords))
 }
 
