@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use tenant_workflow::{
     scope::Scope,
-    step::{Failure, Outcome, Seen, State, Step, StepError, StepId},
+    step::{Failure, Outcome, RevertAfter, Seen, State, Step, StepError, StepId},
 };
 
 use crate::{
@@ -235,6 +235,11 @@ impl Step for GiteaInstance {
 
     fn needs(&self) -> &'static [StepId] {
         &["namespaces"]
+    }
+
+    fn revert_after(&self) -> RevertAfter {
+        // Applications go without their repositories; the operator's finalizer may take minutes (provisioning.md 10.1)
+        RevertAfter::Only(&[])
     }
 
     fn probe<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>> {

@@ -6,7 +6,7 @@ use futures::future::{BoxFuture, FutureExt as _, try_join_all};
 use secrecy::SecretString;
 use tenant_workflow::{
     scope::Scope,
-    step::{Failure, Outcome, Seen, State, Step, StepError, StepId},
+    step::{Failure, Outcome, RevertAfter, Seen, State, Step, StepError, StepId},
 };
 
 use crate::{
@@ -127,6 +127,11 @@ impl Step for GiteaUser {
 
     fn needs(&self) -> &'static [StepId] {
         &["gitea-instance"]
+    }
+
+    fn revert_after(&self) -> RevertAfter {
+        // as their instance: nothing that goes asks Gitea for anything (provisioning.md 10.1)
+        RevertAfter::Only(&[])
     }
 
     fn probe<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>> {

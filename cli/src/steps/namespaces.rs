@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use futures::future::{BoxFuture, FutureExt as _, ready, try_join_all};
+use futures::future::{BoxFuture, FutureExt as _, join_all, ready, try_join_all};
 use serde_json::{Map, Value, json};
 use tenant_workflow::{
     scope::Scope,
@@ -197,7 +197,7 @@ impl Step for Namespaces {
 
     fn revert_after(&self) -> RevertAfter {
         // what holds finalizers or is run by operators goes first; the rest may go with the namespace
-        RevertAfter::Only(&["application-sets", "gitea-instance", "showroom"])
+        RevertAfter::Only(&["application-sets", "gitea-instance", "gitea-user", "showroom"])
     }
 
     fn probe<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>> {
@@ -255,17 +255,21 @@ impl Step for Namespaces {
             // by label, so that namespaces of an earlier convention or order go too
             let selector = self.tenant.selector();
             let ours = self.tenant.cluster.list(&NAMESPACE, "", &selector).await?;
-            for namespace in &ours {
-                objects
-                    .push(ObjectRef::cluster(NAMESPACE, namespace.metadata.name.clone().unwrap_or_default()));
-            }
+            let listed = join_all(ours.iter().map(|namespace| async move {
+                let name = namespace.metadata.name.clone().unwrap_or_default();
+                self.tenant.cluster.remove_found(&ObjectRef::cluster(NAMESPACE, name), namespace).await
+            }));
             for (_, namespace) in names.namespaces() {
                 if !ours.iter().any(|one| one.metadata.name.as_deref() == Some(namespace.as_str())) {
                     let content = self.content(namespace.as_str(), Owner::Adopted);
                     objects.extend(content.into_iter().map(|(at, _)| at));
                 }
             }
-            let changed = self.tenant.remove_all(objects).await?;
+            let (rest, listed) = futures::join!(self.tenant.remove_all(objects), listed);
+            let mut changed = rest?;
+            for removal in listed {
+                changed |= removal?.changed();
+            }
             if !ours.is_empty() {
                 self.until_gone(scope, &selector).await?;
             }
