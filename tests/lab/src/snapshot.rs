@@ -137,7 +137,13 @@ impl Resource {
             answer => answer?,
         };
         let Value::Array(items) = list["items"].take() else { return Ok(Vec::new()) };
-        Ok(items.into_iter().map(|item| self.entry(item)).collect())
+        Ok(items.into_iter().filter(|item| !self.is_own_business(item)).map(|item| self.entry(item)).collect())
+    }
+
+    /// What the control plane keeps about itself: an API server puts its name into a Lease some seconds after its
+    /// start, whatever anybody else does.
+    fn is_own_business(&self, item: &Value) -> bool {
+        self.name == "leases.coordination.k8s.io" && item["metadata"]["namespace"] == "kube-system"
     }
 
     fn entry(&self, mut item: Value) -> (String, Value) {
