@@ -137,7 +137,11 @@ impl Resource {
             answer => answer?,
         };
         let Value::Array(items) = list["items"].take() else { return Ok(Vec::new()) };
-        Ok(items.into_iter().filter(|item| !self.is_own_business(item)).map(|item| self.entry(item)).collect())
+        Ok(items
+            .into_iter()
+            .filter(|item| !self.is_own_business(item))
+            .map(|item| self.entry(item))
+            .collect())
     }
 
     /// What the control plane keeps about itself: an API server puts its name into a Lease some seconds after its
