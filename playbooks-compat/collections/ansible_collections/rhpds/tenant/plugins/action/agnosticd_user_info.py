@@ -33,6 +33,7 @@ class ActionModule(ActionBase):
         msg, body, user = args.get("msg"), args.get("body"), args.get("user")
         data = args.get("data")
         data = {} if data is None else data
+        msg, body, user = (variables.plain(one) for one in (msg, body, user))
         if msg is not None and body is not None:
             return {**result, "failed": True, "msg": "msg and body are mutually exclusive"}
         if not isinstance(data, dict):

@@ -70,9 +70,9 @@ def plain(value):
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, str):
-        return str.__str__(value)
+        return "".join(value)  # of exactly this type, and not one that Ansible has marked
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {plain(str(key)): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set)):
         return [plain(item) for item in value]
     if hasattr(value, "isoformat"):
