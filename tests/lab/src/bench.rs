@@ -46,7 +46,8 @@ const HELPS: usize = 10;
 pub(crate) async fn run(arguments: BenchArguments) -> anyhow::Result<()> {
     let tenant = match arguments.tenant {
         Some(path) => std::path::absolute(path).context("find tenant")?,
-        None => demo::build_tenant(&["--release"]).await?,
+        // by package: the lab's features would be compiled into the program
+        None => demo::build_tenant(&["--release", "--package", "tenant-cli"]).await?,
     };
     let lab = Lab::up(LabOptions::default()).await?;
     let state = lab.state();

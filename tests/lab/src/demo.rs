@@ -81,7 +81,7 @@ pub(crate) async fn build_tenant(options: &[&str]) -> anyhow::Result<PathBuf> {
         executable: Option<PathBuf>,
     }
     let output = Command::new(cargo())
-        .args(["build", "--quiet", "--bin", "tenant"])
+        .args(["build", "--bin", "tenant"])
         .arg("--message-format=json-render-diagnostics")
         .args(options)
         .current_dir(checkout())
