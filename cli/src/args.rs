@@ -17,6 +17,7 @@ Examples:
   tenant status    --guid x1                         what is there, step by step
   tenant destroy   --guid x1                         remove it
   tenant list                                        all tenants of the cluster
+  tenant doctor    -e @order.yml                     is the cluster ready for this order?
 
 The cluster is that of (first match): --api-url with --token-file, --kubeconfig; the order's
 sandbox_openshift_api_url with cluster_admin_agnosticd_sa_token; K8S_AUTH_HOST with
@@ -25,6 +26,15 @@ K8S_AUTH_API_KEY; K8S_AUTH_KUBECONFIG; KUBECONFIG; ~/.kube/config.
 Exit codes: 0 done, 2 the order or command line cannot be used, 3 access denied, 4 not ready
 in time (run again to resume), 5 destroy left something behind (run it again), 6 a service
 failed, 75 busy (try later), 130/143 interrupted (run again to resume).";
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  tenant doctor --guid x1 -e @order.yml -e @platform.yml    before an order
+  tenant doctor --kubeconfig FILE                           what can be told without an order
+  tenant doctor --print-rbac | kubectl apply -f -           an account's rights, to the verb
+
+The exit code is 0, or that of the worst a provision would end with: 2 a kind or a setting is
+missing, 3 denied, 6 a service does not work. Warnings do not change it.";
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -54,6 +64,8 @@ pub enum Command {
     Render(RenderArgs),
     /// List the tenants of the cluster
     List(ListArgs),
+    /// Check that a cluster and its services are ready for tenants; changes nothing
+    Doctor(DoctorArgs),
     /// Print the variables an order may set
     Variables(VariablesArgs),
     /// Print a completion script for a shell
@@ -256,6 +268,21 @@ pub struct ListArgs {
     /// Variables that say where the cluster is, as for provision
     #[arg(long = "extra-vars", short = 'e', value_name = "VARS")]
     pub extra_vars: Vec<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub cluster: ClusterArgs,
+}
+
+/// Arguments of `doctor`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = DOCTOR_EXAMPLES)]
+pub struct DoctorArgs {
+    /// Print the cluster role of all that tenant does, and check nothing; needs no cluster
+    #[arg(long)]
+    pub print_rbac: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub order: OrderArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
     pub cluster: ClusterArgs,

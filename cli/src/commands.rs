@@ -1,13 +1,15 @@
 //! The commands: one function each, from resolved arguments to an exit code.
 
 mod destroy;
-mod list;
+mod doctor;
+pub(crate) mod list;
 mod look;
 mod provision;
 mod render;
 mod results;
 
 pub use destroy::destroy;
+pub use doctor::doctor;
 pub use list::list;
 pub use look::{plan, status};
 pub use provision::provision;

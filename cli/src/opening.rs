@@ -130,6 +130,23 @@ impl Workplace {
     ///
     /// Whatever is wrong with the order.
     pub fn read(&self, args: &OrderArgs, recipe: Option<&PathBuf>) -> Result<Read, Problem> {
+        let (vars, given) = self.variables(args)?;
+        let recipe = recipe::read(recipe.map(PathBuf::as_path))?;
+        let guid = names::guid(args.guid.as_deref(), &vars)?.to_string();
+        let vars = vars.with("guid", guid.clone(), Origin::Flag("--guid"));
+        let settings = Settings::read(&vars, &guid, &recipe, &Findings::default())?;
+        for warning in settings.names.warnings() {
+            self.printer.warning(warning);
+        }
+        Ok(Read { vars, guid, recipe, given })
+    }
+
+    /// Reads an order's variables; whether there are any.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with them.
+    pub fn variables(&self, args: &OrderArgs) -> Result<(Vars, bool), Problem> {
         let files = args.vars_file.iter().cloned().map(Argument::File);
         let arguments: Vec<Argument> =
             files.chain(args.extra_vars.iter().cloned().map(Argument::Extra)).collect();
@@ -140,14 +157,7 @@ impl Workplace {
         for direction in [Direction::Provision, Direction::Destroy] {
             workloads::selection(&vars, direction, args.ignore_unknown_workloads)?;
         }
-        let recipe = recipe::read(recipe.map(PathBuf::as_path))?;
-        let guid = names::guid(args.guid.as_deref(), &vars)?.to_string();
-        let vars = vars.with("guid", guid.clone(), Origin::Flag("--guid"));
-        let settings = Settings::read(&vars, &guid, &recipe, &Findings::default())?;
-        for warning in settings.names.warnings() {
-            self.printer.warning(warning);
-        }
-        Ok(Read { vars, guid, recipe, given: !arguments.is_empty() })
+        Ok((vars, !arguments.is_empty()))
     }
 
     /// Connects to the cluster of flags, variables and environment.
@@ -303,7 +313,11 @@ pub fn ingredients(tenant: &Arc<Tenant>, settings: Settings, passwords: Password
 
 /// The domain of the cluster's routes: of the order, else of OpenShift's own configuration. Only destroy can
 /// do without.
-async fn domain(settings: &Settings, cluster: &Cluster, purpose: Purpose) -> Result<String, Problem> {
+pub(crate) async fn domain(
+    settings: &Settings,
+    cluster: &Cluster,
+    purpose: Purpose,
+) -> Result<String, Problem> {
     if let Some(domain) = &settings.domain {
         return Ok(domain.clone());
     }

@@ -23,7 +23,11 @@ use crate::{
     cluster::{Cluster, NAMESPACE, Object, ObjectRef, SECRET},
     names::Names,
     order::{Vars, known},
+    rights::{KEEP, OWN, Right},
 };
+
+/// What keeping records takes.
+pub const RIGHTS: &[Right] = &[Right::on(NAMESPACE, KEEP), Right::on(SECRET, OWN)];
 
 /// Namespace of the records; made when missing, and kept: it belongs to no tenant.
 pub const SYSTEM_NAMESPACE: &str = "tenant-system";

@@ -81,6 +81,11 @@ impl ClusterError {
         self.cause.code() == Some(401)
     }
 
+    /// Whether the answer was 403.
+    pub fn is_forbidden(&self) -> bool {
+        self.cause.code() == Some(403)
+    }
+
     /// Whether the answer was 404, of the object or of its kind.
     pub fn is_not_found(&self) -> bool {
         self.cause.code() == Some(404)

@@ -87,6 +87,11 @@ pub const INGRESS: Kind = Kind::namespaced("networking.k8s.io", "v1", "Ingress",
 /// `RoleBinding`.
 pub const ROLE_BINDING: Kind =
     Kind::namespaced("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings");
+/// `ClusterRole`.
+pub const CLUSTER_ROLE: Kind =
+    Kind::cluster("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles");
+/// `StorageClass`.
+pub const STORAGE_CLASS: Kind = Kind::cluster("storage.k8s.io", "v1", "StorageClass", "storageclasses");
 /// Lease.
 pub const LEASE: Kind = Kind::namespaced("coordination.k8s.io", "v1", "Lease", "leases");
 /// Argo CD's project.

@@ -16,7 +16,11 @@ use crate::{
         printer::Format,
         tables::{Table, Tenant},
     },
+    rights::{Right, Verb},
 };
+
+/// What listing takes.
+pub(crate) const RIGHTS: &[Right] = &[Right::on(SECRET, &[Verb::List])];
 
 /// Lists the tenants that have a record.
 ///

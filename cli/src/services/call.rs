@@ -162,6 +162,15 @@ impl Service {
         unreachable!("the last attempt returns")
     }
 
+    /// HTTP status of one `GET`, without another attempt.
+    pub(super) async fn once(&self, operation: &str, path: &str) -> Result<u16, ServiceError> {
+        let _waiting = self.meter.waiting();
+        match self.http.get(format!("{}{path}", self.base)).send().await {
+            Ok(response) => Ok(response.status().as_u16()),
+            Err(error) => Err(self.error(operation, Trouble::Unreachable(innermost(&error.without_url())))),
+        }
+    }
+
     /// As [`Service::send`], with a JSON body if there is one.
     pub(super) async fn send_json(
         &self,

@@ -102,6 +102,23 @@ impl LiteLlm {
         }
     }
 
+    /// The models the proxy offers, sorted.
+    ///
+    /// # Errors
+    ///
+    /// When the proxy does not answer or refuses.
+    pub async fn models(&self) -> Result<Vec<String>, ServiceError> {
+        let operation = "list models";
+        let answer = self.call(operation, Method::GET, "/v1/models", None).await?;
+        let Some(models) = answer.body["data"].as_array().filter(|_| answer.status == 200) else {
+            return Err(self.service.unexpected(operation, &answer));
+        };
+        let mut names: Vec<String> =
+            models.iter().filter_map(|model| model["id"].as_str().map(str::to_owned)).collect();
+        names.sort();
+        Ok(names)
+    }
+
     /// Deletes the keys that carry `alias`; `false` when there were none.
     ///
     /// # Errors

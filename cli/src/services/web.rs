@@ -14,6 +14,15 @@ pub async fn status(service: &Service, path: &str) -> Result<u16, ServiceError> 
     service.send(&operation, Method::GET, path, |request| request).await.map(|answer| answer.status)
 }
 
+/// HTTP status of `GET base/path`, asked once: whatever answers is there.
+///
+/// # Errors
+///
+/// When nothing answers.
+pub async fn answers(service: &Service, path: &str) -> Result<u16, ServiceError> {
+    service.once(&format!("GET {path}"), path).await
+}
+
 /// A word as one segment or value of a URL.
 pub fn encoded(word: &str) -> String {
     word.bytes().fold(String::with_capacity(word.len()), |mut out, byte| {

@@ -19,12 +19,21 @@ use crate::{
     facts::ArgoCdProject,
     names::Names,
     order::{VarError, Vars},
+    rights::{OWN, Right, Verb},
     steps::Manifests,
     tenant::{Tenant, secret_data},
 };
 
+/// What the step does at the API server.
+pub const RIGHTS: &[Right] = &[
+    Right::on(APP_PROJECT, OWN),
+    Right::on(ARGO_CD, &[Verb::Get, Verb::Patch]),
+    Right::on(SECRET, &[Verb::Get, Verb::Patch]),
+    Right::on(ROUTE, &[Verb::Get]),
+];
+
 /// Argo CD's secret, in which local accounts have their password hashes.
-const ACCOUNTS: &str = "argocd-secret";
+pub const ACCOUNTS: &str = "argocd-secret";
 
 /// What an order says about Argo CD.
 #[derive(Debug, Clone)]
@@ -56,6 +65,11 @@ impl Settings {
                 .unwrap_or_default(),
             destinations: vars.list(&[&user("extra_destinations")])?.unwrap_or_default(),
         })
+    }
+
+    /// Name of the `ArgoCD` resource.
+    pub fn argo_cd(&self) -> &str {
+        &self.argo_cd
     }
 }
 

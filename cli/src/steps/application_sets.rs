@@ -27,13 +27,23 @@ use crate::{
     cluster::{APPLICATION, APPLICATION_SET, MCP_SERVER, ObjectRef, SECRET, Select, Verdict},
     names::{Component, Names},
     record,
+    rights::{FOLLOW, OWN, Right, Verb},
     services::web,
     steps::Manifests,
     tenant::{Tenant, secret_data},
 };
 
-/// Versions of ToolHive's API we read, the newest first (mcp-servers.md 3).
-const MCP_SERVER_VERSIONS: [&str; 2] = ["v1beta1", "v1alpha1"];
+/// What the step does at the API server.
+pub const RIGHTS: &[Right] = &[
+    Right::on(APPLICATION_SET, OWN),
+    Right::on(APPLICATION_SET, FOLLOW),
+    Right::on(APPLICATION, &[Verb::Get, Verb::List, Verb::Watch, Verb::Patch]),
+    Right::on(SECRET, OWN),
+    Right::on(MCP_SERVER, FOLLOW),
+];
+
+/// Versions of `ToolHive`'s API we read, the newest first (mcp-servers.md 3).
+pub const MCP_SERVER_VERSIONS: [&str; 2] = ["v1beta1", "v1alpha1"];
 /// Pause between looks at a page, which cannot be watched.
 const PAGE_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
 

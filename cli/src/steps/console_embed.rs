@@ -12,8 +12,15 @@ use tenant_workflow::{
 
 use crate::{
     cluster::{INGRESS_CONTROLLER, ObjectRef, ROUTE},
+    rights::{Right, Verb},
     tenant::Tenant,
 };
+
+/// What the step does at the API server.
+pub const RIGHTS: &[Right] = &[
+    Right::on(INGRESS_CONTROLLER, &[Verb::Get]).named(&["default"]),
+    Right::on(ROUTE, &[Verb::Get]).named(&["oauth-openshift"]),
+];
 
 /// The step.
 pub struct ConsoleEmbed {

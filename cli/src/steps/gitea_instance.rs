@@ -19,10 +19,14 @@ use crate::{
     facts::GiteaInstance as Fact,
     names::Component,
     order::{VarError, Vars},
+    rights::{FOLLOW, OWN, Right},
     services::gitea::Login,
     steps::Manifests,
     tenant::{Tenant, secret_data},
 };
+
+/// What the step does at the API server.
+pub const RIGHTS: &[Right] = &[Right::on(GITEA, OWN), Right::on(GITEA, FOLLOW), Right::on(SECRET, OWN)];
 
 /// Secret with the admin's password, in the key the operator reads.
 const PASSWORDS: &str = "gitea-passwords";
@@ -175,6 +179,24 @@ impl GiteaInstance {
         self.tenant.facts.gitea.fill(Fact { url: ready.url, admin, owned })?;
         Ok(())
     }
+}
+
+/// Where an instance answers that others set up, and how its admin logs in.
+///
+/// # Errors
+///
+/// When its status does not say.
+pub fn admin_access(at: &ObjectRef, object: &Object) -> Result<(String, Login), StepError> {
+    let (spec, status) = (&object.data["spec"], &object.data["status"]);
+    let (Some(url), Some(user), Some(password)) =
+        (status["giteaRoute"].as_str(), spec["giteaAdminUser"].as_str(), status["adminPassword"].as_str())
+    else {
+        return Err(StepError::new(Failure::Service, format!("use {at}"))
+            .because("it does not say where it answers, or who its admin is")
+            .hint(format!("kubectl -n {} get gitea {} -o yaml", at.namespace, at.name)));
+    };
+    let login = Login { user: user.to_owned(), password: SecretString::from(password.to_owned()) };
+    Ok((url.trim_end_matches('/').to_owned(), login))
 }
 
 /// What a ready instance says about itself.

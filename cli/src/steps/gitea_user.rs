@@ -14,9 +14,14 @@ use crate::{
     facts::{GiteaInstance, GiteaLogin},
     names::Component,
     order::{VarError, Vars},
+    rights::{Right, Verb},
     services::gitea::{Gitea, Login, Repository, RepositoryState},
+    steps::gitea_instance::admin_access,
     tenant::Tenant,
 };
+
+/// What the step does at the API server.
+pub const RIGHTS: &[Right] = &[Right::on(GITEA, &[Verb::List])];
 
 /// Attempts at migrating a repository: its source is somewhere on the internet.
 const MIGRATIONS: u32 = 4;
@@ -197,21 +202,11 @@ impl Step for GiteaUser {
                 if self.tenant.owns(&instance) {
                     continue; // goes with all that is in it
                 }
-                let (spec, status) = (&instance.data["spec"], &instance.data["status"]);
-                let (Some(url), Some(user), Some(password)) = (
-                    status["giteaRoute"].as_str(),
-                    spec["giteaAdminUser"].as_str(),
-                    status["adminPassword"].as_str(),
-                ) else {
-                    let name = instance.metadata.name.unwrap_or_default();
-                    let at = ObjectRef::new(GITEA, namespace, name);
-                    return Err(StepError::new(Failure::Leftover, format!("remove the user from {at}"))
-                        .because("it does not say where it answers, or who its admin is"));
-                };
-                let password = SecretString::from(password.to_owned());
-                self.tenant.web.hide(&password);
-                let gitea = Gitea::new(self.tenant.web.routed("Gitea", url));
-                let admin = Login { user: user.to_owned(), password };
+                let at =
+                    ObjectRef::new(GITEA, namespace, instance.metadata.name.as_deref().unwrap_or_default());
+                let (url, admin) = admin_access(&at, &instance)?;
+                self.tenant.web.hide(&admin.password);
+                let gitea = Gitea::new(self.tenant.web.routed("Gitea", &url));
                 let gone = gitea.purge_user(&admin, self.tenant.names.username().as_str()).await?;
                 return Ok(super::reverted(gone, format!("user gone from {url}")));
             }

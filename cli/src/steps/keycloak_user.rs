@@ -10,12 +10,21 @@ use tenant_workflow::{
 };
 
 use crate::{
-    cluster::{CONSOLE_CONFIG, IDENTITY, ObjectRef, SECRET, USER},
+    cluster::{CONSOLE_CONFIG, Cluster, IDENTITY, ObjectRef, SECRET, USER},
     facts::KeycloakUser as Fact,
     order::{VarError, Vars},
+    rights::{Right, Verb},
     services::keycloak::Realm,
-    tenant::Tenant,
+    tenant::{Tenant, Web},
 };
+
+/// What the step does at the API server.
+pub const RIGHTS: &[Right] = &[
+    Right::on(SECRET, &[Verb::Get]),
+    Right::on(CONSOLE_CONFIG, &[Verb::Get]).named(&["cluster"]),
+    Right::on(USER, &[Verb::Get, Verb::Delete]),
+    Right::on(IDENTITY, &[Verb::Get, Verb::Delete]),
+];
 
 /// Name of the identity provider the cluster knows the realm by (provisioning.md 3.2).
 const PROVIDER: &str = "rhbk";
@@ -54,6 +63,37 @@ impl Settings {
             skipped: given.map(|user| format!("the Sandbox API has made user {user}")),
         })
     }
+
+    /// Why this order needs no user there, if so.
+    pub fn skipped(&self) -> Option<&str> {
+        self.skipped.as_deref()
+    }
+
+    /// Logs in as Keycloak's admin; `None` when there is no Keycloak here.
+    ///
+    /// # Errors
+    ///
+    /// When the admin's Secret cannot be read, or Keycloak does not answer or refuses.
+    pub async fn realm(
+        &self,
+        cluster: &Cluster,
+        web: &Web,
+        domain: &str,
+    ) -> Result<Option<Realm>, StepError> {
+        let at = ObjectRef::new(SECRET, &self.namespace, &self.admin_secret);
+        let Some(secret) = cluster.get(&at).await? else { return Ok(None) };
+        let entry = |key: &str| super::secret_entry(&at, &secret, key);
+        let (user, password) = (entry("username")?, SecretString::from(entry("password")?));
+        web.hide(&password);
+        let service = web.routed("Keycloak", &format!("https://sso.{domain}"));
+        Ok(Some(Realm::log_in(service, &self.realm, &user, &password).await?))
+    }
+
+    /// What is told where there is none.
+    pub fn missing(&self) -> String {
+        let Self { namespace, admin_secret, .. } = self;
+        format!("no Keycloak here (Secret {namespace}/{admin_secret} does not exist)")
+    }
 }
 
 /// The step.
@@ -69,21 +109,9 @@ impl KeycloakUser {
         Self { tenant, settings, password }
     }
 
-    /// Logs in as Keycloak's admin; `None` when there is no Keycloak here.
     async fn realm(&self) -> Result<Option<Realm>, StepError> {
-        let at = ObjectRef::new(SECRET, &self.settings.namespace, &self.settings.admin_secret);
-        let Some(secret) = self.tenant.cluster.get(&at).await? else { return Ok(None) };
-        let entry = |key: &str| super::secret_entry(&at, &secret, key);
-        let (user, password) = (entry("username")?, SecretString::from(entry("password")?));
-        self.tenant.web.hide(&password);
-        let base = format!("https://sso.{}", self.tenant.domain);
-        let service = self.tenant.web.routed("Keycloak", &base);
-        Ok(Some(Realm::log_in(service, &self.settings.realm, &user, &password).await?))
-    }
-
-    fn missing(&self) -> String {
-        let Settings { namespace, admin_secret, .. } = &self.settings;
-        format!("no Keycloak here (Secret {namespace}/{admin_secret} does not exist)")
+        let Tenant { cluster, web, domain, .. } = &*self.tenant;
+        self.settings.realm(cluster, web, domain).await
     }
 
     async fn find_out(&self) -> Result<(), StepError> {
@@ -119,7 +147,7 @@ impl Step for KeycloakUser {
         async move {
             let username = self.tenant.names.username();
             let Some(realm) = self.realm().await? else {
-                return Ok(Seen::new(State::Skipped, [self.missing()]));
+                return Ok(Seen::new(State::Skipped, [self.settings.missing()]));
             };
             let Some(_id) = realm.find(username.as_str()).await? else {
                 return Ok(Seen::new(State::Absent, []));
@@ -133,7 +161,9 @@ impl Step for KeycloakUser {
     fn apply<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
         async move {
             let username = self.tenant.names.username();
-            let Some(realm) = self.realm().await? else { return Ok(Outcome::skipped(self.missing())) };
+            let Some(realm) = self.realm().await? else {
+                return Ok(Outcome::skipped(self.settings.missing()));
+            };
             let created = realm.create(username.as_str()).await?;
             let id = realm.find(username.as_str()).await?.ok_or_else(|| {
                 StepError::new(Failure::Service, format!("look up user {username}"))
@@ -151,7 +181,9 @@ impl Step for KeycloakUser {
     fn revert<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
         async move {
             let username = self.tenant.names.username();
-            let Some(realm) = self.realm().await? else { return Ok(Outcome::skipped(self.missing())) };
+            let Some(realm) = self.realm().await? else {
+                return Ok(Outcome::skipped(self.settings.missing()));
+            };
             let id = realm.find(username.as_str()).await?;
             let mut changed = false;
             if let Some(id) = &id {

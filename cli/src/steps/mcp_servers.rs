@@ -15,10 +15,14 @@ use crate::{
     cluster::{ObjectRef, SCC, SECRET},
     facts::Token,
     names::Component,
+    rights::{OWN, Right},
     services::gitea::Gitea,
     steps::Manifests,
     tenant::{Tenant, secret_data},
 };
+
+/// What the step does at the API server.
+pub const RIGHTS: &[Right] = &[Right::on(SECRET, OWN), Right::on(SCC, OWN)];
 
 /// Secret the Gitea MCP server reads its instance and token from (provisioning.md 8.2).
 pub const GITEA_CREDENTIALS: &str = "gitea-creds";

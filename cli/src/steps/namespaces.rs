@@ -19,9 +19,21 @@ use crate::{
     },
     names::GUID_LABEL,
     order::{VarError, Vars},
+    rights::{FOLLOW, KEEP, OWN, Right},
     steps::Manifests,
     tenant::Tenant,
 };
+
+/// What the step does at the API server.
+pub const RIGHTS: &[Right] = &[
+    Right::on(NAMESPACE, OWN),
+    Right::on(NAMESPACE, FOLLOW),
+    Right::on(ROLE_BINDING, OWN),
+    Right::to_bind(&["admin"]),
+    Right::on(LIMIT_RANGE, KEEP),
+    Right::on(CLUSTER_QUOTA, OWN),
+    Right::on(RESOURCE_QUOTA, KEEP).instead_of(CLUSTER_QUOTA),
+];
 
 const PREFIX: &str = "ocp4_workload_tenant_namespace_";
 
@@ -55,6 +67,11 @@ impl Settings {
             quota: quota.filter(filled).unwrap_or_else(default_quota),
             limit_range: limits.filter(filled).unwrap_or_else(default_limit_range),
         })
+    }
+
+    /// The `ClusterRole` the user gets in each namespace.
+    pub fn role(&self) -> &str {
+        &self.role
     }
 }
 

@@ -25,10 +25,27 @@ use crate::{
     names::Component,
     order::{VarError, Vars},
     outputs::{self, Order},
+    rights::{FOLLOW, OWN, Right},
     steps::Manifests,
     tenant::Tenant,
     user_data::pyyaml,
 };
+
+/// What the step does at the API server.
+pub const RIGHTS: &[Right] = &[
+    Right::on(SERVICE_ACCOUNT, OWN),
+    Right::on(ROLE_BINDING, OWN),
+    Right::to_bind(&["edit"]),
+    Right::on(SECRET, OWN),
+    Right::on(CONFIG_MAP, OWN),
+    Right::on(VOLUME_CLAIM, OWN),
+    Right::on(DEPLOYMENT, OWN),
+    Right::on(DEPLOYMENT, FOLLOW),
+    Right::on(SERVICE, OWN),
+    Right::on(ROUTE, OWN),
+    Right::on(ROUTE, FOLLOW),
+    Right::on(INGRESS, OWN).instead_of(ROUTE),
+];
 
 const PREFIX: &str = "ocp4_workload_showroom_";
 const TEMPLATE: &str = include_str!("../../templates/showroom.yaml.hbs");

@@ -86,8 +86,7 @@ pub async fn start(platform: Platform) -> anyhow::Result<StandIns> {
 /// As [`start`].
 pub async fn start_some(platform: Platform, selection: Selection) -> anyhow::Result<StandIns> {
     let cluster = cluster::Cluster::new(platform.client.clone());
-    let operator =
-        gitea_operator::GiteaOperator { cluster: cluster.clone(), platform: platform.clone() };
+    let operator = gitea_operator::GiteaOperator { cluster: cluster.clone(), platform: platform.clone() };
     controller::spawn(operator, &cluster, &platform);
     if selection.routes {
         let admission = routes::Admission { cluster: cluster.clone(), domain: platform.domain.clone() };

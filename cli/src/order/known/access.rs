@@ -27,7 +27,11 @@ pub(super) const GROUPS: &[Group] = &[
                 List,
                 "role names; selects the steps of destroy (`workloads` when empty)",
             ),
-            row("output_dir", Text, "where the user data files go (without it, and without `--output-dir`, none are written)"),
+            row(
+                "output_dir",
+                Text,
+                "where the user data files go (without it, and without `--output-dir`, none are written)",
+            ),
             row("agnosticd_preserve_user_data", Flag, "keep the user data files of an earlier run (false)"),
             row("agnosticd_passthrough_user_data", Map, "copied into the user data first"),
             row("agnosticd_user_info", Map, "`runtime` in hours becomes the duration of the LLM key"),
