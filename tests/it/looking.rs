@@ -164,7 +164,7 @@ fn help_teaches() {
     for taught in ["tenant provision --guid x1 -e @order.yml", "Exit codes:", "K8S_AUTH_HOST"] {
         assert!(ended.stdout.contains(taught), "does not say {taught:?}: {ended}");
     }
-    for command in ["provision", "destroy", "status", "plan", "render", "list"] {
+    for command in ["provision", "destroy", "status", "plan", "render", "list", "doctor"] {
         let ended = Program::new(folder.path()).args([command, "--help"]).run().expect(ExitCode::Done);
         assert!(ended.stdout.contains("Usage: tenant "), "{ended}");
     }

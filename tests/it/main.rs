@@ -2,6 +2,7 @@
 
 mod catalogs;
 mod checkout;
+mod doctor;
 mod faults;
 mod isolation;
 mod lifecycle;
