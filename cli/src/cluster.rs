@@ -12,7 +12,9 @@ mod error;
 mod kind;
 mod remove;
 mod review;
+mod transport;
 mod wait;
+mod watch;
 
 pub use access::{Access, AccessError, Via};
 pub use client::{Applied, Cluster, complete};
@@ -25,7 +27,7 @@ pub use kind::{
 };
 pub use kube::core::DynamicObject as Object;
 pub use remove::{Removal, carries};
-pub use wait::{Select, Verdict, remaining};
+pub use wait::{Found, Select, Verdict, remaining};
 
 /// Field manager of everything that is ours alone.
 pub const FIELD_MANAGER: &str = "tenant";

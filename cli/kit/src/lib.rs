@@ -8,4 +8,5 @@ pub mod http;
 pub mod meter;
 pub mod secret;
 pub mod telemetry;
+pub mod throttle;
 pub mod yaml;

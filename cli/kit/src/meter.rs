@@ -1,11 +1,11 @@
-//! Measures a program's own share of its time: what is not spent waiting for a service.
+//! Measures a program's own share of its time, which is what is not spent waiting for a service, and counts requests.
 
 use std::{
     sync::Mutex,
     time::{Duration, Instant},
 };
 
-/// Counts the requests under way and adds up the time in which there were none.
+/// Counts the waits under way and adds up the time in which there were none.
 #[derive(Debug)]
 pub struct Meter {
     started: Instant,
@@ -42,7 +42,6 @@ impl Meter {
             state.own += idle;
         }
         state.under_way += 1;
-        state.requests += 1;
         drop(state);
         Waiting(self)
     }
@@ -58,7 +57,12 @@ impl Meter {
         if state.under_way == 0 { state.own + state.idle_since.elapsed() } else { state.own }
     }
 
-    /// Waits begun so far: requests, and watches held open.
+    /// A request goes out.
+    pub fn sent(&self) {
+        self.lock().requests += 1;
+    }
+
+    /// Requests sent so far, watches and repetitions included.
     pub fn requests(&self) -> u64 {
         self.lock().requests
     }

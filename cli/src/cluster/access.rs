@@ -3,15 +3,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use kube::{
-    Client, Config,
-    client::{ClientBuilder, retry::RetryPolicy},
+    Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
 use secrecy::{ExposeSecret as _, SecretString};
-use tower::{buffer::BufferLayer, limit::ConcurrencyLimitLayer, retry::RetryLayer};
-
-/// Requests under way at once: enough for the widest step, kind to a shared API server.
-const CONCURRENT_REQUESTS: usize = 32;
 
 /// Where the API server is and who we are there.
 #[derive(Debug, Clone)]
@@ -129,21 +124,10 @@ impl Access {
             config.root_cert = Some(read_roots(path)?);
         }
         config.connect_timeout = Some(Duration::from_secs(10));
-        // kube's own policy keeps one call busy for minutes on a 503 (rust-ecosystem.md 6)
+        // ours is in `transport`; kube's keeps one call busy for minutes on a 503 (rust-ecosystem.md 6)
         config.default_retry = false;
         Ok(config)
     }
-}
-
-pub(super) fn client(config: Config) -> Result<Client, AccessError> {
-    let retry = RetryPolicy::new(Duration::from_millis(100), Duration::from_secs(1), 3, true)
-        .expect("100 ms to 1 s is a valid range of delays");
-    Ok(ClientBuilder::try_from(config)
-        .map_err(AccessError::Client)?
-        .with_layer(&BufferLayer::new(256))
-        .with_layer(&RetryLayer::new(retry))
-        .with_layer(&ConcurrencyLimitLayer::new(CONCURRENT_REQUESTS))
-        .build())
 }
 
 fn read_roots(path: &PathBuf) -> Result<Vec<Vec<u8>>, AccessError> {

@@ -1,6 +1,6 @@
 //! Reading and writing objects.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use kube::{
     Api, Client,
@@ -10,8 +10,12 @@ use serde_json::{Value, json};
 use tenant_kit::meter::Meter;
 
 use super::{
-    Access, AccessError, Cause, ClusterError, FIELD_MANAGER, Kind, Object, ObjectRef, access, compare,
+    Access, AccessError, Cause, ClusterError, FIELD_MANAGER, Kind, Object, ObjectRef, compare, transport,
+    watch::Watches,
 };
+
+/// A request, its repetitions and its answer's last byte take no longer than this.
+const EXCHANGE: Duration = Duration::from_mins(3);
 
 /// A connection to one API server. Clones share it.
 #[derive(Clone)]
@@ -20,6 +24,11 @@ pub struct Cluster {
     pub(super) meter: Arc<Meter>,
     /// API group → versions served, the preferred one first.
     served: Arc<BTreeMap<String, Vec<String>>>,
+    pub(super) watches: Arc<Watches>,
+    /// Whether several tenants wait at once, and so share watches.
+    pub(super) shares: bool,
+    /// How long one wait may take.
+    pub(super) patience: Option<Duration>,
 }
 
 /// An object after it was applied.
@@ -41,9 +50,25 @@ impl Cluster {
         access: &Access,
         meter: Arc<Meter>,
     ) -> Result<Result<Self, ClusterError>, AccessError> {
-        let client = access::client(access.config().await?)?;
-        let cluster = Self { client, meter, served: Arc::default() };
-        Ok(cluster.read_groups().await)
+        let config = access.config().await?;
+        let client = transport::client(config, Arc::clone(&meter)).map_err(AccessError::Client)?;
+        Ok(Self::new(client, meter).read_groups().await)
+    }
+
+    fn new(client: Client, meter: Arc<Meter>) -> Self {
+        Self { client, meter, served: Arc::default(), watches: Arc::default(), shares: false, patience: None }
+    }
+
+    /// The same connection, whose waits each take no longer than `patience`.
+    #[must_use]
+    pub fn patient(self, patience: Option<Duration>) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// The same connection for several tenants at once: they share watches.
+    #[must_use]
+    pub fn shared(self) -> Self {
+        Self { shares: true, ..self }
     }
 
     /// A cluster nobody is connected to, for rendering: it serves `groups`, and every call fails.
@@ -53,17 +78,15 @@ impl Cluster {
     /// Never: the settings of an unreachable client are constants.
     pub fn offline(groups: &[(&str, &str)]) -> Self {
         let config = kube::Config::new(http::Uri::from_static("https://offline.invalid"));
-        let client = access::client(config).expect("a client without credentials needs nothing");
+        let client =
+            transport::client(config, Arc::default()).expect("a client without credentials needs nothing");
         let served = groups.iter().map(|(group, version)| ((*group).to_owned(), vec![(*version).to_owned()]));
-        Self { client, meter: Arc::default(), served: Arc::new(served.collect()) }
+        Self { served: Arc::new(served.collect()), ..Self::new(client, Arc::default()) }
     }
 
     async fn read_groups(self) -> Result<Self, ClusterError> {
-        let list = {
-            let _waiting = self.meter.waiting();
-            let asked = self.client.list_api_groups().await;
-            asked.map_err(|error| failed("list", "API groups", &error))?
-        };
+        let asked = self.ask("list", || "API groups".to_owned(), self.client.list_api_groups()).await?;
+        let list = asked.map_err(|error| failed("list", "API groups", &error))?;
         let served = list.groups.into_iter().map(|group| {
             let preferred = group.preferred_version.map(|version| version.version);
             let others = group.versions.into_iter().map(|version| version.version);
@@ -98,14 +121,29 @@ impl Cluster {
         self.api(&at.kind, &at.namespace)
     }
 
+    /// Waits for an exchange, for a limited time.
+    pub(super) async fn ask<T>(
+        &self,
+        operation: &'static str,
+        object: impl Fn() -> String,
+        exchange: impl Future<Output = T>,
+    ) -> Result<T, ClusterError> {
+        let _waiting = self.meter.waiting();
+        tokio::time::timeout(EXCHANGE, exchange).await.map_err(|_| ClusterError {
+            operation,
+            object: object(),
+            cause: Cause::Unreachable(format!("nothing complete within {} s", EXCHANGE.as_secs())),
+        })
+    }
+
     /// Reads an object; `None` when it, or its kind, is not there.
     ///
     /// # Errors
     ///
     /// When the API server does not answer or refuses.
     pub async fn get(&self, at: &ObjectRef) -> Result<Option<Object>, ClusterError> {
-        let _waiting = self.meter.waiting();
-        self.api_of(at).get_opt(&at.name).await.map_err(|error| failed("get", at.to_string(), &error))
+        let found = self.ask("get", || at.to_string(), self.api_of(at).get_opt(&at.name)).await?;
+        found.map_err(|error| failed("get", at.to_string(), &error))
     }
 
     /// Reads all objects of a kind with a label selector, in one namespace or (empty) in all.
@@ -119,8 +157,8 @@ impl Cluster {
         namespace: &str,
         labels: &str,
     ) -> Result<Vec<Object>, ClusterError> {
-        let _waiting = self.meter.waiting();
-        match self.api(kind, namespace).list(&ListParams::default().labels(labels)).await {
+        let (api, params) = (self.api(kind, namespace), ListParams::default().labels(labels));
+        match self.ask("list", || kind.plural.to_owned(), api.list(&params)).await? {
             Ok(list) => Ok(list.items),
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Vec::new()),
             Err(error) => Err(failed("list", kind.plural, &error)),
@@ -133,9 +171,8 @@ impl Cluster {
     ///
     /// When the API server does not answer or refuses.
     pub async fn create(&self, at: &ObjectRef, object: Value) -> Result<Option<Object>, ClusterError> {
-        let _waiting = self.meter.waiting();
-        let whole = typed(at, object)?;
-        match self.api_of(at).create(&PostParams::default(), &whole).await {
+        let (api, whole) = (self.api_of(at), typed(at, object)?);
+        match self.ask("create", || at.to_string(), api.create(&PostParams::default(), &whole)).await? {
             Ok(created) => Ok(Some(created)),
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(None),
             Err(error) => Err(failed("create", at.to_string(), &error)),
@@ -153,10 +190,9 @@ impl Cluster {
         mut object: Value,
         found: &Object,
     ) -> Result<Option<Object>, ClusterError> {
-        let _waiting = self.meter.waiting();
         object["metadata"]["resourceVersion"] = json!(found.metadata.resource_version);
-        let whole = typed(at, object)?;
-        match self.api_of(at).replace(&at.name, &PostParams::default(), &whole).await {
+        let (api, whole, params) = (self.api_of(at), typed(at, object)?, PostParams::default());
+        match self.ask("replace", || at.to_string(), api.replace(&at.name, &params, &whole)).await? {
             Ok(replaced) => Ok(Some(replaced)),
             Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => Ok(None),
             Err(error) => Err(failed("replace", at.to_string(), &error)),
@@ -197,12 +233,9 @@ impl Cluster {
         params: &PatchParams,
         object: Value,
     ) -> Result<Object, ClusterError> {
-        let _waiting = self.meter.waiting();
-        let whole = complete(at, object);
-        self.api_of(at)
-            .patch(&at.name, params, &Patch::Apply(whole))
-            .await
-            .map_err(|error| failed("apply", at.to_string(), &error))
+        let (api, whole) = (self.api_of(at), Patch::Apply(complete(at, object)));
+        let patched = self.ask("apply", || at.to_string(), api.patch(&at.name, params, &whole)).await?;
+        patched.map_err(|error| failed("apply", at.to_string(), &error))
     }
 
     /// What applying `object` would change: `None` when it is not there at all, else the differences.

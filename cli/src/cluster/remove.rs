@@ -47,8 +47,8 @@ impl Cluster {
             preconditions: Some(Preconditions { uid: Some(uid.clone()), resource_version: None }),
             ..DeleteParams::default()
         };
-        let _waiting = self.meter.waiting();
-        match self.api(&at.kind, &at.namespace).delete(&at.name, &params).await {
+        let api = self.api(&at.kind, &at.namespace);
+        match self.ask("delete", || at.to_string(), api.delete(&at.name, &params)).await? {
             Ok(_) => Ok(Removal::Deleted { uid }),
             Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {
                 Ok(Removal::Absent)

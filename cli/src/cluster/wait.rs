@@ -1,27 +1,33 @@
 //! Waiting by watch: no polling, survives API hiccups, and always says what it last saw.
 
-use std::{collections::BTreeMap, pin::pin};
+use std::{collections::BTreeMap, sync::Arc};
 
-use futures::StreamExt as _;
-use kube::runtime::{
-    WatchStreamExt as _,
-    watcher::{self, Event, watcher},
-};
 use tenant_workflow::{
     scope::Scope,
     step::{Failure, StepError},
 };
+use tokio::time::Instant;
 
-use super::{Cluster, Kind, Object, ObjectRef, client::failed};
+use super::{
+    Cluster, Kind, Object, ObjectRef,
+    client::failed,
+    watch::{Key, Objects, Trouble, View, refusal},
+};
+use crate::names::GUID_LABEL;
 
 /// Which objects of a kind to watch.
 #[derive(Debug, Clone, Copy)]
 pub enum Select<'a> {
-    /// The one of this name.
+    /// The one of this name, whoever made it.
     Name(&'a str),
+    /// The one of this name among those with these labels: cheaper than [`Select::Name`] where many tenants wait.
+    Ours(&'a str, &'a str),
     /// Those with these labels (`key=value,…`).
     Labels(&'a str),
 }
+
+/// The objects selected, by name.
+pub type Found = BTreeMap<String, Arc<Object>>;
 
 /// What the objects seen mean for the wait.
 pub enum Verdict<T> {
@@ -35,11 +41,12 @@ pub enum Verdict<T> {
 
 impl Cluster {
     /// Watches objects until `judge` is satisfied. It sees all selected objects by name, at the start and after
-    /// every change. Ends by itself only with the scope's deadline, which the engine enforces.
+    /// every change.
     ///
     /// # Errors
     ///
-    /// What `judge` calls hopeless, and a watch the API server refuses.
+    /// What `judge` calls hopeless, a watch the API server refuses, and [`Failure::TimedOut`] with what was last
+    /// seen when it takes longer than one wait may.
     pub async fn until<T>(
         &self,
         scope: &Scope,
@@ -47,73 +54,167 @@ impl Cluster {
         kind: &Kind,
         namespace: &str,
         select: Select<'_>,
-        mut judge: impl FnMut(&BTreeMap<String, Object>) -> Verdict<T>,
+        mut judge: impl FnMut(&Found) -> Verdict<T>,
     ) -> Result<T, StepError> {
-        let config = match select {
-            Select::Name(name) => watcher::Config::default().fields(&format!("metadata.name={name}")),
-            Select::Labels(labels) => watcher::Config::default().labels(labels),
-        };
+        let key = key(kind, namespace, select, self.shares);
         let _waiting = self.meter.waiting();
-        let mut events = pin!(watcher(self.api(kind, namespace), config).default_backoff());
-        let mut objects = BTreeMap::new();
-        let mut listing = None; // an incomplete list says nothing about what is missing
+        let (watch, listed) = self.watches.join(&key, || self.api(&key.kind, &key.namespace));
+        let mut view = watch.view();
+        view.mark_changed();
+        let deadline = self.patience.map(|patience| (patience, Instant::now() + patience));
+        let mut last = "nothing yet".to_owned();
         loop {
-            match events.next().await {
-                Some(Ok(event)) => match event {
-                    Event::Init => listing = Some(BTreeMap::new()),
-                    Event::InitApply(object) => {
-                        listing.get_or_insert_default().insert(key(&object), object);
-                    }
-                    Event::InitDone => objects = listing.take().unwrap_or_default(),
-                    Event::Apply(object) => drop(objects.insert(key(&object), object)),
-                    Event::Delete(object) => drop(objects.remove(&key(&object))),
+            let news = async { view.changed().await.is_ok() };
+            let alive = match deadline {
+                None => news.await,
+                Some((patience, at)) => match tokio::time::timeout_at(at, news).await {
+                    Ok(alive) => alive,
+                    Err(_) => return Err(impatient(what, patience, &last)),
                 },
-                Some(Err(error)) => {
-                    if let Some(refused) = refusal(&error) {
-                        return Err(failed("watch", what, refused).into());
-                    }
-                    scope.waiting(
-                        what,
-                        &format!("the watch broke off and is taken up again: {}", short(&error)),
-                    );
+            };
+            let seen = look(&view.borrow_and_update(), namespace, select);
+            let found = match seen {
+                Looked::Refused(error) => {
+                    let refused = refusal(&error).map(|cause| failed("watch", what, cause).into());
+                    return Err(refused.unwrap_or_else(|| ended(what)));
+                }
+                Looked::Broken(trouble) => {
+                    last = format!("the watch broke off and is taken up again: {trouble}");
+                    scope.waiting(what, &last);
                     continue;
                 }
-                None => {
-                    return Err(StepError::new(Failure::Service, format!("watch {what}"))
-                        .because("the watch ended by itself"));
-                }
-            }
-            if listing.is_some() {
-                continue;
-            }
-            match judge(&objects) {
+                Looked::Nothing if alive => continue,
+                Looked::Nothing => return Err(ended(what)),
+                Looked::Found(found) => found,
+            };
+            let verdict = match judge(&found) {
+                // a watch that ran before we came may lag behind what we did just now
+                Verdict::Done(_) if listed => judge(&self.read(kind, namespace, select).await?),
+                other => other,
+            };
+            match verdict {
                 Verdict::Done(value) => {
                     scope.ready(what);
                     return Ok(value);
                 }
-                Verdict::NotYet(seen) => scope.waiting(what, &seen),
+                Verdict::NotYet(seen) => {
+                    scope.waiting(what, &seen);
+                    last = seen;
+                }
                 Verdict::Never(error) => return Err(error),
             }
         }
     }
 
-    /// Waits until an object of this UID is gone.
+    /// The selected objects, read now.
+    async fn read(&self, kind: &Kind, namespace: &str, select: Select<'_>) -> Result<Found, StepError> {
+        let objects = match select {
+            Select::Labels(labels) => self.list(kind, namespace, labels).await?,
+            Select::Name(name) | Select::Ours(name, _) => {
+                self.get(&ObjectRef::new(*kind, namespace, name)).await?.into_iter().collect()
+            }
+        };
+        let named = objects
+            .into_iter()
+            .map(|object| (object.metadata.name.clone().unwrap_or_default(), Arc::new(object)));
+        Ok(named.collect())
+    }
+
+    /// Waits until an object of ours, of this UID, is gone.
     ///
     /// # Errors
     ///
-    /// A watch the API server refuses.
-    pub async fn until_gone(&self, scope: &Scope, at: &ObjectRef, uid: &str) -> Result<(), StepError> {
+    /// As [`Cluster::until`].
+    pub async fn until_gone(
+        &self,
+        scope: &Scope,
+        at: &ObjectRef,
+        labels: &str,
+        uid: &str,
+    ) -> Result<(), StepError> {
         let what = format!("{at} to be gone");
-        self.until(scope, &what, &at.kind, &at.namespace, Select::Name(&at.name), |objects| {
-            match objects.get(&at.name) {
-                Some(object) if object.metadata.uid.as_deref() == Some(uid) => {
-                    Verdict::NotYet(remaining(object))
-                }
-                _ => Verdict::Done(()),
-            }
+        let select = Select::Ours(&at.name, labels);
+        self.until(scope, &what, &at.kind, &at.namespace, select, |objects| match objects.get(&at.name) {
+            Some(object) if object.metadata.uid.as_deref() == Some(uid) => Verdict::NotYet(remaining(object)),
+            _ => Verdict::Done(()),
         })
         .await
     }
+}
+
+/// The watch that shows a selection. Where many tenants share one, it is that of all their objects of the kind.
+fn key(kind: &Kind, namespace: &str, select: Select<'_>, shares: bool) -> Key {
+    let (mut namespace, mut fields, mut labels) = (namespace.to_owned(), String::new(), String::new());
+    match select {
+        Select::Name(name) => fields = format!("metadata.name={name}"),
+        Select::Ours(name, selector) => {
+            fields = format!("metadata.name={name}");
+            selector.clone_into(&mut labels);
+        }
+        Select::Labels(selector) => selector.clone_into(&mut labels),
+    }
+    if shares {
+        namespace.clear();
+        fields.clear();
+        let own = format!("{GUID_LABEL}=");
+        let shared: Vec<&str> = labels.split(',').filter(|label| !label.starts_with(&own)).collect();
+        labels = shared.join(",");
+    }
+    Key { kind: *kind, namespace, fields, labels }
+}
+
+/// What one look at a watch gives.
+enum Looked {
+    /// The objects selected.
+    Found(Found),
+    /// No list yet.
+    Nothing,
+    /// No news for the moment, and why.
+    Broken(String),
+    /// No news ever.
+    Refused(Arc<kube::runtime::watcher::Error>),
+}
+
+fn look(view: &View, namespace: &str, select: Select<'_>) -> Looked {
+    match (&view.trouble, &view.objects) {
+        (Some(Trouble::Refused(error)), _) => Looked::Refused(Arc::clone(error)),
+        (Some(Trouble::Passing(why)), _) => Looked::Broken(why.clone()),
+        (None, None) => Looked::Nothing,
+        (None, Some(objects)) => Looked::Found(selected(objects, namespace, select)),
+    }
+}
+
+fn selected(objects: &Objects, namespace: &str, select: Select<'_>) -> Found {
+    let named = |((_, name), object): (&(String, String), &Arc<Object>)| (name.clone(), Arc::clone(object));
+    match select {
+        Select::Name(name) | Select::Ours(name, _) => {
+            let place = (namespace.to_owned(), name.to_owned());
+            objects.get_key_value(&place).into_iter().map(named).collect()
+        }
+        Select::Labels(labels) => objects
+            .iter()
+            .filter(|((at, _), object)| (namespace.is_empty() || at == namespace) && has_all(object, labels))
+            .map(named)
+            .collect(),
+    }
+}
+
+fn has_all(object: &Object, labels: &str) -> bool {
+    let own = object.metadata.labels.as_ref();
+    labels
+        .split(',')
+        .filter_map(|label| label.split_once('='))
+        .all(|(key, value)| own.and_then(|own| own.get(key)).is_some_and(|found| found == value))
+}
+
+fn impatient(what: &str, patience: std::time::Duration, last: &str) -> StepError {
+    StepError::new(Failure::TimedOut, format!("wait for {what}"))
+        .because(format!("not there after {} s; last seen: {last}", patience.as_secs()))
+        .hint("run again to go on from here, or give it more time with --wait-timeout")
+}
+
+fn ended(what: &str) -> StepError {
+    StepError::new(Failure::Service, format!("watch {what}")).because("the watch ended by itself")
 }
 
 /// Why an object is still there: what its conditions say, or the finalizers that hold it.
@@ -135,25 +236,47 @@ pub fn remaining(object: &Object) -> String {
     }
 }
 
-fn key(object: &Object) -> String {
-    object.metadata.name.clone().unwrap_or_default()
-}
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
 
-/// The API server's final word: not allowed, or no such kind. Everything else passes.
-fn refusal(error: &watcher::Error) -> Option<&kube::Error> {
-    let (watcher::Error::InitialListFailed(inner) | watcher::Error::WatchStartFailed(inner)) = error else {
-        return None;
-    };
-    match inner {
-        kube::Error::Api(status) if matches!(status.code, 401 | 403 | 404) => Some(inner),
-        _ => None,
-    }
-}
+    use super::*;
+    use crate::cluster::{APPLICATION, GITEA};
 
-fn short(error: &watcher::Error) -> String {
-    let mut last: &dyn std::error::Error = error;
-    while let Some(source) = last.source() {
-        last = source;
+    const OURS: &str = "app.kubernetes.io/managed-by=tenant,tenant.rhpds.io/guid=x1";
+
+    #[test]
+    fn alone_a_wait_watches_only_its_own_and_together_all_share_one() {
+        let alone = key(&APPLICATION, "argo", Select::Labels(OURS), false);
+        assert_eq!((alone.namespace.as_str(), alone.labels.as_str()), ("argo", OURS));
+        let (one, other) = (OURS, OURS.replace("x1", "x2"));
+        let shared = key(&GITEA, "gitea-x1", Select::Ours("gitea", one), true);
+        assert_eq!(shared, key(&GITEA, "gitea-x2", Select::Ours("gitea", &other), true));
+        assert_eq!(
+            (shared.fields.as_str(), shared.labels.as_str()),
+            ("", "app.kubernetes.io/managed-by=tenant")
+        );
     }
-    last.to_string().lines().next().unwrap_or_default().to_owned()
+
+    #[test]
+    fn in_a_shared_watch_everybody_finds_their_own() {
+        let object = |namespace: &str, name: &str, guid: &str| {
+            let labels = json!({"app.kubernetes.io/managed-by": "tenant", "tenant.rhpds.io/guid": guid});
+            let metadata = json!({"namespace": namespace, "name": name, "labels": labels});
+            let object: Object = serde_json::from_value(json!({"metadata": metadata})).unwrap();
+            ((namespace.to_owned(), name.to_owned()), Arc::new(object))
+        };
+        let objects = Objects::from([
+            object("argo", "a-x1", "x1"),
+            object("argo", "a-x10", "x10"),
+            object("n-x1", "gitea", "x1"),
+            object("n-x10", "gitea", "x10"),
+        ]);
+        let names = |namespace, select| selected(&objects, namespace, select).into_keys().collect::<Vec<_>>();
+        assert_eq!(names("argo", Select::Labels(OURS)), ["a-x1"]);
+        assert_eq!(names("", Select::Labels(OURS)), ["a-x1", "gitea"]);
+        let own = selected(&objects, "n-x10", Select::Ours("gitea", OURS));
+        assert_eq!(own["gitea"].metadata.namespace.as_deref(), Some("n-x10"));
+        assert!(names("elsewhere", Select::Name("gitea")).is_empty());
+    }
 }

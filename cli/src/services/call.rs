@@ -125,6 +125,7 @@ impl Service {
             let last = attempt == ATTEMPTS;
             let sent = {
                 let _waiting = self.meter.waiting();
+                self.meter.sent();
                 match shape(self.http.request(method.clone(), &url)).send().await {
                     Ok(response) => {
                         let (status, after) = (response.status(), retry_after(&response));

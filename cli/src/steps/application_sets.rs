@@ -306,8 +306,10 @@ impl Step for ApplicationSets {
             differences.extend(self.tenant.compare_all(secrets).await?.unwrap_or_default());
             let selector = self.tenant.selector();
             let found = self.tenant.cluster.list(&APPLICATION, self.argo_cd(), &selector).await?;
-            let found =
-                found.into_iter().map(|one| (one.metadata.name.clone().unwrap_or_default(), one)).collect();
+            let found = found
+                .into_iter()
+                .map(|one| (one.metadata.name.clone().unwrap_or_default(), Arc::new(one)))
+                .collect();
             let wanted: Vec<String> = self.tenant.names.applications().map(ToString::to_string).collect();
             match judge_applications(self.argo_cd(), &wanted, &found) {
                 Verdict::Done(()) => Ok(super::seen(Some(differences), || wanted)),

@@ -15,7 +15,7 @@ use tenant_workflow::{
 };
 
 use crate::{
-    cluster::{GITEA, Object, ObjectRef, SECRET, Select, Verdict},
+    cluster::{Found, GITEA, Object, ObjectRef, SECRET, Select, Verdict},
     facts::GiteaInstance as Fact,
     names::Component,
     order::{VarError, Vars},
@@ -156,7 +156,7 @@ impl GiteaInstance {
     async fn until_ready(&self, scope: &Scope) -> Result<Ready, StepError> {
         let at = self.at();
         let select = Select::Name(&at.name);
-        let judge = |found: &std::collections::BTreeMap<String, Object>| match found.get(&at.name) {
+        let judge = |found: &Found| match found.get(&at.name) {
             None => Verdict::NotYet("it does not exist (any more)".to_owned()),
             Some(object) => judge(&at, object),
         };
@@ -326,7 +326,7 @@ impl Step for GiteaInstance {
             let removal = self.tenant.remove(&at).await?;
             let secret = self.tenant.remove_all(vec![self.passwords_at()]).await?;
             if let crate::cluster::Removal::Deleted { uid } = &removal {
-                self.tenant.cluster.until_gone(scope, &at, uid).await?;
+                self.tenant.cluster.until_gone(scope, &at, &self.tenant.selector(), uid).await?;
             }
             Ok(super::reverted(removal.changed() || secret, format!("{at} gone")))
         }

@@ -193,10 +193,11 @@ impl Showroom {
 
     async fn until_ready(&self, scope: &Scope) -> Result<(), StepError> {
         let at = ObjectRef::new(DEPLOYMENT, self.namespace(), &self.settings.name);
-        let (select, cluster) = (Select::Name(&at.name), &self.tenant.cluster);
+        let (selector, cluster) = (self.tenant.selector(), &self.tenant.cluster);
+        let select = Select::Ours(&at.name, &selector);
         cluster
             .until(scope, &at.to_string(), &DEPLOYMENT, &at.namespace, select, |found| {
-                judge_deployment(found.get(&at.name))
+                judge_deployment(found.get(&at.name).map(AsRef::as_ref))
             })
             .await
     }
@@ -207,10 +208,11 @@ impl Showroom {
             return Ok(());
         }
         let at = ObjectRef::new(ROUTE, self.namespace(), self.service());
-        let (select, cluster) = (Select::Name(&at.name), &self.tenant.cluster);
+        let (selector, cluster) = (self.tenant.selector(), &self.tenant.cluster);
+        let select = Select::Ours(&at.name, &selector);
         cluster
             .until(scope, &at.to_string(), &ROUTE, &at.namespace, select, |found| {
-                judge_route(&at, found.get(&at.name))
+                judge_route(&at, found.get(&at.name).map(AsRef::as_ref))
             })
             .await
     }

@@ -1,22 +1,16 @@
 //! What Argo CD's objects say about themselves: whether to wait on, and why not.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 use tenant_workflow::step::{Failure, StepError};
 
-use crate::cluster::{Object, Verdict};
+use crate::cluster::{Found, Object, Verdict};
 
 /// Annotation that asks Argo CD to look at an Application again; Argo CD takes it away once it has (its
 /// `AnnotationKeyRefresh`).
 pub(super) const REFRESH: &str = "argocd.argoproj.io/refresh";
 
 /// What all five Applications together mean for the wait.
-pub(super) fn judge_applications(
-    namespace: &str,
-    wanted: &[String],
-    found: &BTreeMap<String, Object>,
-) -> Verdict<()> {
+pub(super) fn judge_applications(namespace: &str, wanted: &[String], found: &Found) -> Verdict<()> {
     let mut pending = Vec::new();
     for name in wanted {
         let Some(object) = found.get(name) else {
@@ -74,7 +68,7 @@ fn hopeless(namespace: &str, name: &str, message: &str) -> StepError {
 }
 
 /// An ApplicationSet whose generator fails makes no Application, and only says so itself.
-pub(super) fn judge_sets(namespace: &str, found: &BTreeMap<String, Object>) -> Verdict<()> {
+pub(super) fn judge_sets(namespace: &str, found: &Found) -> Verdict<()> {
     for (name, object) in found {
         let mut conditions = object.data["status"]["conditions"].as_array().into_iter().flatten();
         let error = conditions.find(|one| one["type"] == "ErrorOccurred" && one["status"] == "True");
