@@ -16,6 +16,7 @@ Examples:
   tenant plan      --guid x1 -e @order.yml           what provision would do
   tenant status    --guid x1                         what is there, step by step
   tenant destroy   --guid x1                         remove it
+  tenant provision --guids-from guids.txt -e @order.yml    many at once, with the same variables
   tenant list                                        all tenants of the cluster
   tenant doctor    -e @order.yml                     is the cluster ready for this order?
 
@@ -99,13 +100,34 @@ pub enum OutputFormat {
     Json,
 }
 
-/// Which order.
+/// Which tenant.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Order")]
-pub struct OrderArgs {
+pub struct GuidArg {
     /// Short id of the order; all names derive from it
     #[arg(long, short, value_name = "GUID")]
     pub guid: Option<String>,
+}
+
+/// Which tenants.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Order")]
+pub struct GuidsArgs {
+    /// Short id of the order; all names derive from it. Repeat it for several tenants of the same variables
+    #[arg(long, short, value_name = "GUID")]
+    pub guid: Vec<String>,
+    /// File with a guid per line (- for stdin); # begins a comment
+    #[arg(long, value_name = "FILE")]
+    pub guids_from: Option<PathBuf>,
+    /// Of several tenants, work on this many at once
+    #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=500))]
+    pub parallel: u16,
+}
+
+/// The order's variables.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Order")]
+pub struct OrderArgs {
     /// Variables as for ansible-playbook: key=value, @file, or a map in JSON or YAML; later ones win
     #[arg(long = "extra-vars", short = 'e', value_name = "VARS")]
     pub extra_vars: Vec<String>,
@@ -186,6 +208,9 @@ pub struct RunArgs {
     /// Give up after this long: 90s, 25m, 1h
     #[arg(long, value_name = "TIME", default_value = "25m", value_parser = duration)]
     pub timeout: Duration,
+    /// Give up on a single wait after this long, and say what was last seen
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub wait_timeout: Option<Duration>,
 }
 
 /// Where the results go besides stdout.
@@ -222,6 +247,9 @@ pub struct ChangeArgs {
     pub lock_timeout: Duration,
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
+    pub tenants: GuidsArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
     pub order: OrderArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
@@ -239,6 +267,9 @@ pub struct ChangeArgs {
 pub struct LookArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
+    pub tenant: GuidArg,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
     pub order: OrderArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
@@ -251,6 +282,9 @@ pub struct LookArgs {
 /// Arguments of `render`.
 #[derive(Debug, Clone, Args)]
 pub struct RenderArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub tenant: GuidArg,
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
     pub order: OrderArgs,
@@ -280,6 +314,9 @@ pub struct DoctorArgs {
     /// Print the cluster role of all that tenant does, and check nothing; needs no cluster
     #[arg(long)]
     pub print_rbac: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub tenant: GuidArg,
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
     pub order: OrderArgs,

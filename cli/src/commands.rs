@@ -4,6 +4,7 @@ mod destroy;
 mod doctor;
 pub(crate) mod list;
 mod look;
+mod many;
 mod provision;
 mod render;
 mod results;
@@ -27,7 +28,7 @@ use crate::{
     args::{ChangeArgs, OrderArgs, RunArgs},
     cluster::{APPLICATION_SET, Cluster, GITEA, Kind},
     lease::{Lease, Request},
-    opening::{Read, Workplace},
+    opening::{Read, Together, Workplace},
     order::{
         Vars,
         workloads::{self, Direction},
@@ -88,12 +89,16 @@ fn plan_of(read: &Read, from: &Ingredients, selection: &Selection) -> Result<Pla
 
 /// How this command walks.
 fn run_of(workplace: &Workplace, guid: &str, args: &RunArgs) -> Run {
+    let run = match &workplace.together {
+        Some(Together { sink, epoch }) => Run { epoch: *epoch, ..Run::new(Arc::clone(sink)) },
+        None => Run::new(workplace.printer.sink(&[guid])),
+    };
     Run {
         guid: Some(Arc::from(guid)),
         cancel: workplace.cancel.clone(),
         timeout: Some(args.timeout),
         serial: args.serial,
-        ..Run::new(workplace.printer.sink(&[guid]))
+        ..run
     }
 }
 

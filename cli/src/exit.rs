@@ -29,6 +29,26 @@ pub enum ExitCode {
     Terminated = 143,
 }
 
+impl ExitCode {
+    /// How bad it is beside others: the code of several tenants is that of the worst. An interruption comes first,
+    /// as it says that not all was tried.
+    pub fn severity(self) -> usize {
+        const MILDEST_FIRST: [ExitCode; 10] = [
+            ExitCode::Done,
+            ExitCode::Busy,
+            ExitCode::TimedOut,
+            ExitCode::Service,
+            ExitCode::Leftovers,
+            ExitCode::Denied,
+            ExitCode::Usage,
+            ExitCode::Failed,
+            ExitCode::Interrupted,
+            ExitCode::Terminated,
+        ];
+        MILDEST_FIRST.iter().position(|code| *code == self).unwrap_or(MILDEST_FIRST.len())
+    }
+}
+
 impl From<Failure> for ExitCode {
     fn from(failure: Failure) -> Self {
         match failure {

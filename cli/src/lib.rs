@@ -19,6 +19,7 @@ pub mod access;
 pub mod args;
 pub mod cluster;
 pub mod commands;
+pub mod connections;
 pub mod doctor;
 pub mod env;
 pub mod exit;

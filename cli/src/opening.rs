@@ -12,13 +12,15 @@ use tenant_kit::{
     meter::Meter,
     secret::Redactor,
 };
-use tenant_workflow::{recipe::Recipe, step::Failure};
+use tenant_workflow::{event::Sink, recipe::Recipe, step::Failure};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     access::{self, Environment},
     args::{ClusterArgs, OrderArgs},
     cluster::{Access, Cluster, ClusterError, INGRESS_CONFIG, NAMESPACE, Object, ObjectRef},
+    connections::Connections,
     facts::Facts,
     names::{self, Component, Findings},
     order::{
@@ -42,7 +44,8 @@ use crate::{
 /// Sent with every request.
 const USER_AGENT: &str = concat!("tenant/", env!("CARGO_PKG_VERSION"));
 
-/// What a command works in.
+/// What a command works in. Clones share everything but what is said of one tenant.
+#[derive(Clone)]
 pub struct Workplace {
     /// Where output goes.
     pub printer: Printer,
@@ -54,6 +57,19 @@ pub struct Workplace {
     pub redactor: Arc<Redactor>,
     /// Cancelled by the first signal.
     pub cancel: CancellationToken,
+    /// Connections that all tenants of this process share.
+    pub connections: Arc<Connections>,
+    /// Where the events of several tenants go; each run has a sink of its own where there is but one.
+    pub together: Option<Together>,
+}
+
+/// What the runs of several tenants have in common.
+#[derive(Clone)]
+pub struct Together {
+    /// Hears of all of them.
+    pub sink: Arc<dyn Sink>,
+    /// Zero of their clock.
+    pub epoch: Instant,
 }
 
 /// Why a command looks at a tenant.
@@ -101,8 +117,9 @@ pub enum Reached {
 
 impl Workplace {
     /// Tells whoever asked for details how much of the time was our own, and how often others were asked.
-    pub fn account(&self, guid: &str) {
-        if self.printer.verbosity() != Verbosity::Verbose {
+    /// Of several tenants only together: they share it.
+    pub fn account(&self, guid: Option<&str>) {
+        if self.printer.verbosity() != Verbosity::Verbose || guid.is_some() && self.together.is_some() {
             return;
         }
         let (own, elapsed, requests) = (self.meter.own(), self.meter.elapsed(), self.meter.requests());
@@ -114,7 +131,7 @@ impl Workplace {
                     "elapsed_ms": milliseconds(elapsed),
                     "requests": requests,
                 });
-                Json::new(self.printer.clone()).result("account", Some(guid), data);
+                Json::new(self.printer.clone()).result("account", guid, data);
             }
             Format::Text => self.printer.status(&format!(
                 "{} of {} ms were spent without waiting for one of {requests} requests",
@@ -129,10 +146,15 @@ impl Workplace {
     /// # Errors
     ///
     /// Whatever is wrong with the order.
-    pub fn read(&self, args: &OrderArgs, recipe: Option<&PathBuf>) -> Result<Read, Problem> {
+    pub fn read(
+        &self,
+        guid: Option<&str>,
+        args: &OrderArgs,
+        recipe: Option<&PathBuf>,
+    ) -> Result<Read, Problem> {
         let (vars, given) = self.variables(args)?;
         let recipe = recipe::read(recipe.map(PathBuf::as_path))?;
-        let guid = names::guid(args.guid.as_deref(), &vars)?.to_string();
+        let guid = names::guid(guid, &vars)?.to_string();
         let vars = vars.with("guid", guid.clone(), Origin::Flag("--guid"));
         let settings = Settings::read(&vars, &guid, &recipe, &Findings::default())?;
         for warning in settings.names.warnings() {
@@ -170,7 +192,8 @@ impl Workplace {
         for warning in warnings {
             self.printer.warning(&warning);
         }
-        let reached = match Cluster::connect(&access, Arc::clone(&self.meter)).await? {
+        let reached = match self.connections.cluster(&access, &self.meter).await? {
+            Ok(cluster) if self.together.is_some() => Reached::Cluster(cluster.shared()),
             Ok(cluster) => Reached::Cluster(cluster),
             Err(error) if error.is_unknown_host() || error.is_unauthorized() => Reached::Gone(error),
             Err(error) => {
@@ -270,7 +293,7 @@ impl Workplace {
         if let Some(secret) = &key.master_key {
             self.redactor.learn(secret);
         }
-        Ok(Web::new(&routes, &litellm, Arc::clone(&self.meter), Arc::clone(&self.redactor))?)
+        Ok(self.connections.web(&routes, &litellm, &self.meter, &self.redactor)?)
     }
 }
 

@@ -24,6 +24,11 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// A failure of this class.
+    pub fn new(failure: Failure, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { failure, error: error.into(), hint: None }
+    }
+
     /// A mistake in the order or on the command line.
     pub fn usage(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { failure: Failure::Usage, error: error.into(), hint: None }

@@ -63,6 +63,8 @@ pub fn run(cli: Cli, environment: Environment) -> ProcessExit {
                 meter: Arc::new(Meter::new()),
                 redactor,
                 cancel: CancellationToken::new(),
+                connections: Arc::default(),
+                together: None,
             };
             run_async(command, &workplace)
         }

@@ -1,6 +1,9 @@
 //! One tenant at work: what all its steps share.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
@@ -8,6 +11,7 @@ use tenant_kit::{
     http::{self, ClientError, ClientSettings},
     meter::Meter,
     secret::Redactor,
+    throttle::Throttle,
 };
 use tenant_workflow::step::StepError;
 
@@ -42,7 +46,12 @@ pub struct Web {
     litellm: reqwest::Client,
     meter: Arc<Meter>,
     redactor: Arc<Redactor>,
+    /// Base URL → how much is asked of it at once.
+    pace: Arc<Mutex<HashMap<String, Arc<Throttle>>>>,
 }
+
+/// Requests under way at once at one service, and so connections to it.
+const CONNECTIONS: usize = 2;
 
 impl Web {
     /// Builds the clients: one for hosts behind the cluster's router, one for LiteLLM.
@@ -56,23 +65,25 @@ impl Web {
         meter: Arc<Meter>,
         redactor: Arc<Redactor>,
     ) -> Result<Self, ClientError> {
-        Ok(Self { routes: http::client(routes)?, litellm: http::client(litellm)?, meter, redactor })
+        let (routes, litellm) = (http::client(routes)?, http::client(litellm)?);
+        Ok(Self { routes, litellm, meter, redactor, pace: Arc::default() })
     }
 
     /// A service behind the cluster's router.
     pub fn routed(&self, name: impl Into<String>, base: &str) -> Service {
-        Service::new(name, base, self.routes.clone(), Arc::clone(&self.meter), Arc::clone(&self.redactor))
+        self.service(name, base, &self.routes)
     }
 
     /// The LiteLLM proxy.
     pub fn litellm(&self, base: &str) -> Service {
-        Service::new(
-            "LiteLLM",
-            base,
-            self.litellm.clone(),
-            Arc::clone(&self.meter),
-            Arc::clone(&self.redactor),
-        )
+        self.service("LiteLLM", base, &self.litellm)
+    }
+
+    fn service(&self, name: impl Into<String>, base: &str, http: &reqwest::Client) -> Service {
+        let (meter, redactor) = (Arc::clone(&self.meter), Arc::clone(&self.redactor));
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        let throttle = pace.entry(base.to_owned()).or_insert_with(|| Arc::new(Throttle::new(CONNECTIONS)));
+        Service::new(name, base, http.clone(), Arc::clone(throttle), meter, redactor)
     }
 
     /// From now on this value is masked in what services say.

@@ -7,6 +7,7 @@ mod faults;
 mod isolation;
 mod lifecycle;
 mod looking;
+mod many;
 mod program;
 mod readme;
 mod refusals;

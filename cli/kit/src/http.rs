@@ -14,7 +14,7 @@ use reqwest::{
 };
 
 /// How a client reaches and trusts its servers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientSettings {
     /// Sent as `User-Agent`.
     pub user_agent: String,

@@ -83,6 +83,22 @@ pub enum AccessError {
 }
 
 impl Access {
+    /// Whether `other` leads to the same API server, as the same user.
+    pub fn leads_where(&self, other: &Self) -> bool {
+        let same = match (&self.via, &other.via) {
+            (Via::Token { host, token, .. }, Via::Token { host: other, token: others, .. }) => {
+                host == other && token.expose_secret() == others.expose_secret()
+            }
+            (
+                Via::Kubeconfig { path, context },
+                Via::Kubeconfig { path: other_path, context: other_context },
+            ) => path == other_path && context == other_context,
+            (Via::InCluster, Via::InCluster) => true,
+            _ => false,
+        };
+        same && self.verify == other.verify && self.ca_file == other.ca_file
+    }
+
     /// Where the API server is, as far as the settings say it.
     pub fn describe(&self) -> String {
         match &self.via {

@@ -125,9 +125,9 @@ where
             };
             let status = answer.as_ref().ok().map(Response::status);
             if status == Some(StatusCode::TOO_MANY_REQUESTS) {
-                slot.refused()
+                slot.refused();
             } else {
-                slot.served()
+                slot.served();
             }
             drop(slot);
             let asked = answer.as_ref().ok().and_then(retry_after);

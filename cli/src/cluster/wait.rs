@@ -157,8 +157,8 @@ fn key(kind: &Kind, namespace: &str, select: Select<'_>, shares: bool) -> Key {
         namespace.clear();
         fields.clear();
         let own = format!("{GUID_LABEL}=");
-        let shared: Vec<&str> = labels.split(',').filter(|label| !label.starts_with(&own)).collect();
-        labels = shared.join(",");
+        let rest: Vec<&str> = labels.split(',').filter(|label| !label.starts_with(&own)).collect();
+        labels = rest.join(",");
     }
     Key { kind: *kind, namespace, fields, labels }
 }

@@ -9,6 +9,7 @@ use tenant_workflow::{
     step::{Failure, Step, StepError},
 };
 
+use super::many::{self, Ended as Outcome};
 use crate::{
     args::ChangeArgs,
     cluster::Cluster,
@@ -25,16 +26,32 @@ use crate::{
     user_data::UserData,
 };
 
-/// Removes a tenant, whatever state it is in.
+/// Removes tenants, whatever state they are in.
 ///
 /// # Errors
 ///
 /// Whatever keeps the run from starting; what is left behind is told by its events and the exit code.
 pub async fn destroy(workplace: &Workplace, args: &ChangeArgs) -> Result<ExitCode, Problem> {
-    let read = workplace.read(&args.order, args.run.recipe.as_ref())?;
-    let results = super::results::Results::prepare(workplace, &args.results, &read.vars, "destroy")?;
-    let code = match workplace.reach(&args.cluster, &read.vars).await? {
-        (_, Reached::Cluster(cluster)) => destroy_on(workplace, args, &read, cluster).await?,
+    let guids = many::guids(&args.tenants)?;
+    if let [] | [_] = guids.as_slice() {
+        return Ok(one(workplace, args, guids.first().map(String::as_str)).await?.code);
+    }
+    let args = Arc::new(args.clone());
+    let work = |workplace: Workplace, guid: String| {
+        let args = Arc::clone(&args);
+        async move { one(&workplace, &args, Some(&guid)).await }
+    };
+    Ok(many::each(workplace, &guids, args.tenants.parallel, work).await)
+}
+
+async fn one(workplace: &Workplace, args: &ChangeArgs, guid: Option<&str>) -> Result<Outcome, Problem> {
+    let read = workplace.read(guid, &args.order, args.run.recipe.as_ref())?;
+    let results =
+        super::results::Results::prepare(workplace, &args.results, &read.vars, "destroy", &read.guid)?;
+    let ended = match workplace.reach(&args.cluster, &read.vars).await? {
+        (_, Reached::Cluster(cluster)) => {
+            destroy_on(workplace, args, &read, cluster.patient(args.run.wait_timeout)).await?
+        }
         (access, Reached::Gone(error)) => {
             let lost =
                 if error.is_unauthorized() { "knows our token no more" } else { "does not exist any more" };
@@ -46,8 +63,8 @@ pub async fn destroy(workplace: &Workplace, args: &ChangeArgs) -> Result<ExitCod
         }
     };
     results.write(&UserData::default())?;
-    workplace.account(&read.guid);
-    Ok(code)
+    workplace.account(Some(&read.guid));
+    Ok(ended)
 }
 
 async fn destroy_on(
@@ -55,11 +72,11 @@ async fn destroy_on(
     args: &ChangeArgs,
     read: &Read,
     cluster: Cluster,
-) -> Result<ExitCode, Problem> {
+) -> Result<Outcome, Problem> {
     let lease = super::take_lease(workplace, &cluster, read, "destroy", args).await?;
-    let code = run(workplace, args, read, cluster).await;
+    let ended = run(workplace, args, read, cluster).await;
     super::give_back(workplace, lease).await;
-    code
+    ended
 }
 
 async fn run(
@@ -67,7 +84,7 @@ async fn run(
     args: &ChangeArgs,
     read: &Read,
     cluster: Cluster,
-) -> Result<ExitCode, Problem> {
+) -> Result<Outcome, Problem> {
     let opened = workplace.open(read, cluster, &args.cluster, Purpose::Destroy).await?;
     let selection = super::selection(workplace, &opened.vars, &args.order, &args.run, Direction::Destroy)?;
     let plan = super::plan_of(read, &opened.ingredients, &selection)?;
@@ -83,7 +100,7 @@ async fn run(
     {
         failure = Some(Failure::Leftover);
     }
-    Ok(super::exit(failure))
+    Ok(Outcome::of(&report, super::exit(failure)))
 }
 
 /// Whether all that failed is outside of the cluster (the virtual key).
@@ -93,13 +110,13 @@ fn only_service(report: &Report) -> bool {
 
 /// What can be removed when the cluster is gone: the virtual key. (agnosticd-compat.md 8 #15: upstream leaks
 /// it here.)
-async fn destroy_without(workplace: &Workplace, args: &ChangeArgs, read: &Read) -> Result<ExitCode, Problem> {
+async fn destroy_without(workplace: &Workplace, args: &ChangeArgs, read: &Read) -> Result<Outcome, Problem> {
     let settings = Settings::read(&read.vars, &read.guid, &read.recipe, &Findings::default())?;
     let Some((url, key)) = settings.litellm_key.proxy() else {
         workplace.printer.warning(
             "the order does not say where LiteLLM is: a virtual key, if any, lives on until it expires",
         );
-        return Ok(ExitCode::Done);
+        return Ok(Outcome { code: ExitCode::Done, why: String::new() });
     };
     let web = workplace.web(&args.cluster, &settings, "")?;
     let litellm = LiteLlm::new(web.litellm(url), key.clone());
@@ -110,7 +127,7 @@ async fn destroy_without(workplace: &Workplace, args: &ChangeArgs, read: &Read) 
     let steps: Vec<Arc<dyn Step>> = vec![Arc::new(step)];
     let plan = Plan::new(steps, &Selection::default())?;
     let report = super::run_of(workplace, &read.guid, &args.run).destroy(&plan).await;
-    Ok(super::exit(report.worst_failure()))
+    Ok(Outcome::of(&report, super::exit(report.worst_failure())))
 }
 
 /// What is left of a tenant whose cluster is gone.

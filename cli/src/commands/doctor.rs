@@ -33,7 +33,7 @@ pub async fn doctor(workplace: &Workplace, args: &DoctorArgs) -> Result<ExitCode
         return Ok(ExitCode::Done);
     }
     let (vars, given) = workplace.variables(&args.order)?;
-    let guid = match names::guid(args.order.guid.as_deref(), &vars) {
+    let guid = match names::guid(args.tenant.guid.as_deref(), &vars) {
         Ok(guid) => Some(guid.to_string()),
         Err(NameError::NoGuid) => None,
         Err(error) => return Err(error.into()),

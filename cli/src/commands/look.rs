@@ -45,12 +45,12 @@ pub async fn plan(workplace: &Workplace, args: &LookArgs) -> Result<ExitCode, Pr
 }
 
 async fn look(workplace: &Workplace, args: &LookArgs) -> Result<(Read, Opened, Report), Problem> {
-    let read = workplace.read(&args.order, args.run.recipe.as_ref())?;
+    let read = workplace.read(args.tenant.guid.as_deref(), &args.order, args.run.recipe.as_ref())?;
     let cluster = workplace.connect(&args.cluster, &read.vars).await?;
     let opened = workplace.open(&read, cluster, &args.cluster, Purpose::Look).await?;
     let selection = super::selection(workplace, &opened.vars, &args.order, &args.run, Direction::Provision)?;
     let plan = super::plan_of(&read, &opened.ingredients, &selection)?;
     let report = super::run_of(workplace, &read.guid, &args.run).look(&plan).await;
-    workplace.account(&read.guid);
+    workplace.account(Some(&read.guid));
     Ok((read, opened, report))
 }

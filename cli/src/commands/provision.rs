@@ -1,7 +1,10 @@
 //! `tenant provision`.
 
+use std::sync::Arc;
+
 use tenant_workflow::plan::Plan;
 
+use super::many::{self, Ended};
 use crate::{
     args::ChangeArgs,
     cluster::Cluster,
@@ -12,19 +15,32 @@ use crate::{
     problem::Problem,
 };
 
-/// Sets a tenant up, or resumes or repairs one.
+/// Sets tenants up, or resumes or repairs them.
 ///
 /// # Errors
 ///
 /// Whatever keeps the run from starting; what fails on the way is told by its events and the exit code.
 pub async fn provision(workplace: &Workplace, args: &ChangeArgs) -> Result<ExitCode, Problem> {
-    let read = workplace.read(&args.order, args.run.recipe.as_ref())?;
-    let cluster = workplace.connect(&args.cluster, &read.vars).await?;
+    let guids = many::guids(&args.tenants)?;
+    if let [] | [_] = guids.as_slice() {
+        return Ok(one(workplace, args, guids.first().map(String::as_str)).await?.code);
+    }
+    let args = Arc::new(args.clone());
+    let work = |workplace: Workplace, guid: String| {
+        let args = Arc::clone(&args);
+        async move { one(&workplace, &args, Some(&guid)).await }
+    };
+    Ok(many::each(workplace, &guids, args.tenants.parallel, work).await)
+}
+
+async fn one(workplace: &Workplace, args: &ChangeArgs, guid: Option<&str>) -> Result<Ended, Problem> {
+    let read = workplace.read(guid, &args.order, args.run.recipe.as_ref())?;
+    let cluster = workplace.connect(&args.cluster, &read.vars).await?.patient(args.run.wait_timeout);
     let (opened, plan) = prepare(workplace, args, &read, &cluster).await?;
     let lease = super::take_lease(workplace, &cluster, &read, "provision", args).await?;
-    let code = run(workplace, args, &read, opened, plan).await;
+    let ended = run(workplace, args, &read, opened, plan).await;
     super::give_back(workplace, lease).await;
-    code
+    ended
 }
 
 /// Opens the tenant and checks all that can be checked without touching anything.
@@ -54,7 +70,7 @@ async fn run(
     read: &Read,
     opened: Opened,
     plan: Plan,
-) -> Result<ExitCode, Problem> {
+) -> Result<Ended, Problem> {
     let (opened, plan) = if opened.tenant.record.is_current().await? {
         (opened, plan)
     } else {
@@ -62,7 +78,8 @@ async fn run(
         prepare(workplace, args, read, &opened.tenant.cluster).await?
     };
     let tenant = &opened.tenant;
-    let results = super::results::Results::prepare(workplace, &args.results, &opened.vars, "provision")?;
+    let results =
+        super::results::Results::prepare(workplace, &args.results, &opened.vars, "provision", &read.guid)?;
     // every identity and password is on record before anything is created with it
     let selected = plan.steps().filter(|(_, selected)| *selected).map(|(step, _)| step.id());
     tenant.record.begin(selected).await?;
@@ -71,9 +88,9 @@ async fn run(
     let data = outputs::user_data(tenant, &opened.ingredients.order, ran);
     tenant.record.settle(report.worst_failure().is_none()).await?;
     results.write(&data)?;
-    workplace.account(&read.guid);
+    workplace.account(Some(&read.guid));
     if report.worst_failure().is_none() {
         super::results::show(workplace, &read.guid, &data);
     }
-    Ok(super::exit(report.worst_failure()))
+    Ok(Ended::of(&report, super::exit(report.worst_failure())))
 }

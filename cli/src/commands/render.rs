@@ -40,7 +40,7 @@ const LATER: &str = "chosen-by-provision";
 ///
 /// What is wrong with the order.
 pub async fn render(workplace: &Workplace, args: &RenderArgs) -> Result<ExitCode, Problem> {
-    let read = workplace.read(&args.order, None)?;
+    let read = workplace.read(args.tenant.guid.as_deref(), &args.order, None)?;
     let settings = Settings::read(&read.vars, &read.guid, &read.recipe, &Findings::default())?;
     let from = ingredients(workplace, settings, args.plain).await?;
     let mut objects = Vec::new();

@@ -25,17 +25,25 @@ pub(super) enum Results {
 }
 
 impl Results {
-    /// Decides from flags, then the order's `output_dir`.
+    /// Decides from flags, then the order's `output_dir`; of several tenants each has a folder of its own there.
     pub(super) fn prepare(
         workplace: &Workplace,
         args: &ResultArgs,
         vars: &Vars,
         action: &str,
+        guid: &str,
     ) -> Result<Self, Problem> {
-        let directory = match &args.output_dir {
+        let mut directory = match &args.output_dir {
             Some(directory) => Some(directory.clone()),
             None => vars.text(&["output_dir"])?.map(PathBuf::from),
         };
+        if workplace.together.is_some() {
+            if args.result_file.is_some() {
+                return Err(Problem::usage("--result-file is for one tenant, and there are several")
+                    .hint("give --output-dir: each tenant gets a folder of its own there"));
+            }
+            directory = directory.map(|all| all.join(guid));
+        }
         let how = args.user_info.unwrap_or(match (&args.result_file, &directory) {
             (Some(_), _) => UserInfo::Result,
             (None, Some(_)) => UserInfo::Files,
@@ -82,7 +90,9 @@ pub(super) fn show(workplace: &Workplace, guid: &str, data: &UserData) {
             for (_, own) in data.users() {
                 all.extend(own.clone());
             }
-            workplace.printer.data(&pyyaml::dump(&all));
+            let whose =
+                if workplace.together.is_some() { format!("# tenant {guid}\n") } else { String::new() };
+            workplace.printer.data(&format!("{whose}{}", pyyaml::dump(&all)));
         }
     }
 }

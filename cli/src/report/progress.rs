@@ -22,7 +22,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tenant_workflow::event::{Event, EventKind, Sink};
 use tokio::{runtime::Handle, task::AbortHandle, time};
 
-use self::frame::Frame;
+use self::frame::{Crowd, Frame};
 use super::{
     entry::{Entry, Level},
     lines::{entry, guid_width},
@@ -39,8 +39,8 @@ const FRAME: Duration = Duration::from_millis(100);
 /// Draws events on the terminal that stderr is.
 pub(super) struct Progress {
     printer: Printer,
-    /// Width of the column for guids; nothing if there is but one.
-    guids: Option<usize>,
+    /// If there are several tenants.
+    crowd: Option<Crowd>,
     state: Arc<Mutex<State>>,
 }
 
@@ -63,15 +63,18 @@ enum Drawn {
 impl Progress {
     pub(super) fn new(printer: Printer, tenants: &[&str]) -> Self {
         let latest = (Duration::ZERO, Instant::now());
+        let crowd = guid_width(tenants).map(|width| Crowd { all: tenants.len(), width });
         let state = State { runs: Runs::default(), latest, drawn: Drawn::Nothing, clock: None };
-        Self { printer, guids: guid_width(tenants), state: Arc::new(Mutex::new(state)) }
+        Self { printer, crowd, state: Arc::new(Mutex::new(state)) }
     }
 
     /// A line that stays, with those below it.
     fn laid_out(&self, event: &Event, entry: &Entry, step_width: usize) -> Vec<String> {
         let style = entry.tone.style();
         let mark = format!("{style}{}{style:#} ", entry.tone.mark());
-        let guid = self.guids.map(|width| format!("{:width$}  ", event.guid.as_deref().unwrap_or_default()));
+        let guid = self
+            .crowd
+            .map(|Crowd { width, .. }| format!("{:width$}  ", event.guid.as_deref().unwrap_or_default()));
         let guid = guid.unwrap_or_default();
         let step = event.step.map(|step| format!("{step:step_width$}  ")).unwrap_or_default();
         let below = entry.below.iter().map(|line| format!("    {line}"));
@@ -80,7 +83,7 @@ impl Progress {
 
     /// Starts the clock of the frames, if there is a runtime to run it; without one, only events draw.
     fn start_clock(&self, state: &mut State) {
-        let (printer, guids, weak) = (self.printer.clone(), self.guids, Arc::downgrade(&self.state));
+        let (printer, crowd, weak) = (self.printer.clone(), self.crowd, Arc::downgrade(&self.state));
         state.clock = Handle::try_current().ok().map(|runtime| {
             let clock = async move {
                 let mut ticks = time::interval(FRAME);
@@ -88,7 +91,7 @@ impl Progress {
                 loop {
                     ticks.tick().await;
                     let Some(state) = Weak::upgrade(&weak) else { return };
-                    lock(&state).draw(&printer, guids);
+                    lock(&state).draw(&printer, crowd);
                 }
             };
             runtime.spawn(clock).abort_handle()
@@ -102,7 +105,9 @@ impl Sink for Progress {
         state.latest = (event.at, Instant::now());
         let State { runs, .. } = &mut *state;
         let run = runs.follow(event);
-        let entry = entry(event, run, &self.printer).filter(|entry| entry.level >= Level::Lasting);
+        // of several tenants, only what is out of the ordinary and the ends of the runs stay
+        let least = if self.crowd.is_some() && event.step.is_some() { Level::Urgent } else { Level::Lasting };
+        let entry = entry(event, run, &self.printer).filter(|entry| entry.level >= least);
         let (step_width, open) = (runs.step_width(), runs.open().next().is_some());
         if matches!(event.kind, EventKind::RunStarted { .. }) && matches!(state.drawn, Drawn::Nothing) {
             state.drawn = Drawn::Soon(Instant::now());
@@ -110,7 +115,7 @@ impl Sink for Progress {
         }
         // The frame first: printing draws it again together with the line, whatever the limit on frames.
         if open {
-            state.draw(&self.printer, self.guids);
+            state.draw(&self.printer, self.crowd);
         } else {
             state.wipe(&self.printer);
         }
@@ -127,7 +132,7 @@ impl Drop for Progress {
 }
 
 impl State {
-    fn draw(&mut self, printer: &Printer, guids: Option<usize>) {
+    fn draw(&mut self, printer: &Printer, crowd: Option<Crowd>) {
         match &self.drawn {
             Drawn::Nothing => return,
             Drawn::Soon(since) if since.elapsed() < FIRST_FRAME => return,
@@ -144,7 +149,7 @@ impl State {
         let (at, when) = self.latest;
         let frame = Frame {
             now: at + when.elapsed(),
-            guids,
+            crowd,
             width: width.into(),
             height: height.into(),
             redactor: printer.redactor(),

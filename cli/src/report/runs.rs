@@ -118,9 +118,27 @@ impl Runs {
         Some(run)
     }
 
+    /// How many runs have ended well, and how many not.
+    pub(super) fn ended(&self) -> (usize, usize) {
+        let ended = self.0.iter().filter(|run| !run.open);
+        let failed = ended.clone().filter(|run| !run.failed.is_empty()).count();
+        (ended.count() - failed, failed)
+    }
+
+    /// When the first run started.
+    pub(super) fn since(&self) -> Option<Duration> {
+        self.0.iter().map(|run| run.started).min()
+    }
+
     /// The runs under way.
     pub(super) fn open(&self) -> impl Iterator<Item = &Run> {
         self.0.iter().filter(|run| run.open)
+    }
+
+    /// The title of a step, in whatever run lists it.
+    pub(super) fn title<'a>(&'a self, step: &'a str) -> &'a str {
+        let listed = self.0.iter().flat_map(|run| &run.steps).find(|listed| listed.id == step);
+        listed.map_or(step, |listed| listed.title)
     }
 
     /// Width of a column that takes the name of every step.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use reqwest::{Method, RequestBuilder, StatusCode, header::RETRY_AFTER};
 use serde_json::Value;
-use tenant_kit::{meter::Meter, secret::Redactor};
+use tenant_kit::{meter::Meter, secret::Redactor, throttle::Throttle};
 use tenant_workflow::step::{Failure, StepError};
 
 /// Attempts at one exchange, the first included.
@@ -22,6 +22,7 @@ pub struct Service {
     /// Base URL without a trailing slash.
     pub base: String,
     http: reqwest::Client,
+    throttle: Arc<Throttle>,
     meter: Arc<Meter>,
     redactor: Arc<Redactor>,
 }
@@ -97,15 +98,23 @@ pub(super) struct Answer {
 }
 
 impl Service {
-    /// A service at `base`, reached through `http`.
+    /// A service at `base`, reached through `http` and no faster than `throttle` lets it.
     pub fn new(
         name: impl Into<String>,
         base: &str,
         http: reqwest::Client,
+        throttle: Arc<Throttle>,
         meter: Arc<Meter>,
         redactor: Arc<Redactor>,
     ) -> Self {
-        Self { name: name.into(), base: base.trim().trim_end_matches('/').to_owned(), http, meter, redactor }
+        Self {
+            name: name.into(),
+            base: base.trim().trim_end_matches('/').to_owned(),
+            http,
+            throttle,
+            meter,
+            redactor,
+        }
     }
 
     /// Sends `METHOD base/path`; `shape` adds credentials and body. Retries while the service has certainly
@@ -123,6 +132,7 @@ impl Service {
         let mut pause = FIRST_PAUSE;
         for attempt in 1.. {
             let last = attempt == ATTEMPTS;
+            let slot = self.throttle.slot().await;
             let sent = {
                 let _waiting = self.meter.waiting();
                 self.meter.sent();
@@ -134,6 +144,11 @@ impl Service {
                     Err(error) => Err(error),
                 }
             };
+            match &sent {
+                Ok((StatusCode::TOO_MANY_REQUESTS, ..)) => slot.refused(),
+                _ => slot.served(),
+            }
+            drop(slot);
             match sent {
                 Ok((status, after, _)) if !last && passing(status, repeatable) => {
                     let asked = after.unwrap_or(pause);

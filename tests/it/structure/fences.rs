@@ -49,6 +49,8 @@ const FENCES: &[Fence] = &[
         ],
     ),
     fence("hmac", &["agent/src/http/auth.rs"]),
+    fence("hyper_rustls", &["cli/src/cluster/transport.rs"]),
+    fence("hyper_util", &["cli/src/cluster/transport.rs"]),
     fence("indicatif", REPORT),
     fence("k8s_openapi", CLUSTER),
     fence("kube", CLUSTER),
@@ -79,7 +81,7 @@ const FENCES: &[Fence] = &[
         "strsim",
         &["agent/src/rules/suggestion.rs", "cli/src/order/known.rs", "cli/workflow/src/recipe.rs"],
     ),
-    fence("tower", &["agent/src/model.rs", "cli/src/cluster/access.rs"]),
+    fence("tower", &["agent/src/model.rs", "cli/src/cluster/transport.rs"]),
     fence("tower_http", &["agent/src/http.rs"]),
     fence("tracing_subscriber", &["cli/kit/src/telemetry.rs"]),
 ];

@@ -19,8 +19,8 @@ const SPINNER: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '�
 pub(super) struct Frame<'a> {
     /// The time, on the clock of the events.
     pub(super) now: Duration,
-    /// Width of the column for guids; nothing if there is but one.
-    pub(super) guids: Option<usize>,
+    /// If there are several tenants.
+    pub(super) crowd: Option<Crowd>,
     /// Columns of the terminal.
     pub(super) width: usize,
     /// Lines of the terminal.
@@ -29,40 +29,74 @@ pub(super) struct Frame<'a> {
     pub(super) redactor: &'a Redactor,
 }
 
+/// Several tenants in one stream.
+#[derive(Clone, Copy)]
+pub(super) struct Crowd {
+    /// How many there are to be.
+    pub(super) all: usize,
+    /// Width of a column that takes each of their guids.
+    pub(super) width: usize,
+}
+
 impl Frame<'_> {
     /// The frame: never wider or higher than the terminal, which would break redrawing it in place.
     pub(super) fn text(&self, runs: &Runs) -> String {
-        let steps = runs.open().flat_map(|run| run.running.iter().map(move |running| (run, running)));
-        let mut lines: Vec<String> =
-            steps.map(|(run, running)| self.step(run, running, runs.step_width())).collect();
+        let width = runs.step_width();
+        let mut lines: Vec<String> = match self.crowd {
+            None => {
+                runs.open().flat_map(|run| &run.running).map(|step| self.step(step, runs, width)).collect()
+            }
+            Some(crowd) => runs.open().map(|run| self.tenant(run, crowd.width, width)).collect(),
+        };
         // Room for the total, and for the line that a shell's prompt needs.
         let room = self.height.saturating_sub(2).max(1);
         if lines.len() > room {
             let left_out = lines.split_off(room - 1);
-            lines.push(format!("… and {} more", counted(left_out.len(), "step")));
+            let what = if self.crowd.is_some() { "tenant" } else { "step" };
+            lines.push(format!("… and {} more", counted(left_out.len(), what)));
         }
         lines.push(self.total(runs));
         let cut = |line: String| console::truncate_str(&line, self.width, "…").into_owned();
         lines.into_iter().map(cut).collect::<Vec<_>>().join("\n")
     }
 
-    fn step(&self, run: &Run, running: &Running, step_width: usize) -> String {
+    /// A step of the only tenant there is.
+    fn step(&self, running: &Running, runs: &Runs, step_width: usize) -> String {
+        let (since, text) = self.doing(running);
+        let text = text.unwrap_or_else(|| runs.title(running.step).to_owned());
+        format!("{} {:step_width$}  {}  {text}", self.spinner(), running.step, self.time(since))
+    }
+
+    /// One of several tenants: how far it is, and what its longest wait is.
+    fn tenant(&self, run: &Run, guids: usize, step_width: usize) -> String {
+        let guid = run.guid.as_deref().unwrap_or_default();
+        let steps = format!("{:>2}/{}", run.ended, run.steps.len());
+        let longest = run.running.iter().min_by_key(|running| self.doing(running).0);
+        let Some(running) = longest else {
+            return format!("{} {guid:guids$}  {steps}", self.spinner());
+        };
+        let (since, text) = self.doing(running);
+        let text = text.unwrap_or_else(|| run.title(running.step).to_owned());
+        let time = self.time(since);
+        format!("{} {guid:guids$}  {steps}  {:step_width$}  {time}  {text}", self.spinner(), running.step)
+    }
+
+    /// Since when a step does what it does now, and what that is, if it waits.
+    fn doing(&self, running: &Running) -> (Duration, Option<String>) {
+        let [others @ .., wait] = running.waits.as_slice() else { return (running.since, None) };
+        let (what, seen) = (line(self.redactor, &wait.what), line(self.redactor, &wait.seen));
+        let more = if others.is_empty() { String::new() } else { format!(" (and {} more)", others.len()) };
+        (wait.since, Some(format!("waiting for {what}{more}: {seen}")))
+    }
+
+    fn spinner(&self) -> String {
         let turn = usize::try_from(self.now.as_millis() / 100).unwrap_or_default() % SPINNER.len();
         let style = Tone::Calm.style();
-        let spinner = format!("{style}{}{style:#}", SPINNER[turn]);
-        let guid = self.guids.map(|width| format!("{:width$}  ", run.guid.as_deref().unwrap_or_default()));
-        let (since, text) = match running.waits.as_slice() {
-            [] => (running.since, run.title(running.step).to_owned()),
-            [others @ .., wait] => {
-                let (what, seen) = (line(self.redactor, &wait.what), line(self.redactor, &wait.seen));
-                let more =
-                    if others.is_empty() { String::new() } else { format!(" (and {} more)", others.len()) };
-                (wait.since, format!("waiting for {what}{more}: {seen}"))
-            }
-        };
-        let time = dim(&format!("{:>9}", duration(self.now.saturating_sub(since))));
-        let guid = guid.unwrap_or_default();
-        format!("{spinner} {guid}{:step_width$}  {time}  {text}", running.step)
+        format!("{style}{}{style:#}", SPINNER[turn])
+    }
+
+    fn time(&self, since: Duration) -> String {
+        dim(&format!("{:>9}", duration(self.now.saturating_sub(since))))
     }
 
     fn total(&self, runs: &Runs) -> String {
@@ -75,10 +109,18 @@ impl Frame<'_> {
             }
             _ => counted(open.len(), "run"),
         };
-        let ended: usize = open.iter().map(|run| run.ended).sum();
-        let all: usize = open.iter().map(|run| run.steps.len()).sum();
         let since = open.iter().map(|run| run.started).min().unwrap_or_default();
         let stopping = if open.iter().any(|run| run.stopping) { ", stopping" } else { "" };
+        if let Some(Crowd { all, .. }) = self.crowd {
+            let (done, failed) = runs.ended();
+            let failed = if failed == 0 { String::new() } else { format!(", {failed} failed") };
+            let what = bold(&format!("{} {}", doing(open[0].verb), counted(all, "tenant")));
+            let since = self.now.saturating_sub(runs.since().unwrap_or(since));
+            let (now, time) = (open.len(), duration(since));
+            return format!("{what}: {done} done{failed}, {now} under way, {time}{stopping}");
+        }
+        let ended: usize = open.iter().map(|run| run.ended).sum();
+        let all: usize = open.iter().map(|run| run.steps.len()).sum();
         let time = duration(self.now.saturating_sub(since));
         format!("{}: {ended}/{all} steps, {time}{stopping}", bold(&what))
     }
@@ -97,7 +139,7 @@ mod tests {
 
     fn frame(
         events: &[Event],
-        guids: Option<usize>,
+        crowd: Option<Crowd>,
         (width, height): (usize, usize),
         redactor: &Redactor,
     ) -> String {
@@ -106,7 +148,7 @@ mod tests {
             runs.follow(event);
         }
         let now = events.last().map(|event| event.at).unwrap_or_default() + Duration::from_millis(1200);
-        let frame = Frame { now, guids, width, height, redactor };
+        let frame = Frame { now, crowd, width, height, redactor };
         strip_str(&frame.text(&runs)).to_string()
     }
 
@@ -146,10 +188,10 @@ mod tests {
     #[test]
     fn two_tenants() {
         let events = script::two_tenants();
-        assert_snapshot!(frame(&events[..6], Some(9), (100, 24), &Redactor::new()), @"
-        ⠹ x1         namespaces       1.2 s  Namespaces with their quota
-        ⠹ long-guid  litellm-key      1.2 s  waiting for LiteLLM: 502
-        Provisioning 2 tenants: 0/2 steps, 1.2 s
+        assert_snapshot!(frame(&events[..6], Some(Crowd { all: 3, width: 9 }), (100, 24), &Redactor::new()), @"
+        ⠹ x1          0/1  namespaces       1.2 s  Namespaces with their quota
+        ⠹ long-guid   0/1  litellm-key      1.2 s  waiting for LiteLLM: 502
+        Provisioning 3 tenants: 0 done, 2 under way, 1.2 s
         ");
     }
 
