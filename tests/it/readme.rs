@@ -70,7 +70,8 @@ fn every_command_line_of_tenant_parses() {
     let lines: Vec<&str> = readme.lines().filter_map(|line| line.strip_prefix("$ tenant ")).collect();
     assert!(lines.len() >= 10, "the README shows how `tenant` is used: {lines:?}");
     for line in lines {
-        let command = words(line);
+        // up to a pipe: what follows is another program
+        let command = words(line.split(" | ").next().unwrap_or(line));
         let parsed = Cli::try_parse_from(std::iter::once("tenant".to_owned()).chain(command));
         if let Err(error) = parsed
             && error.kind() != ErrorKind::DisplayHelp
