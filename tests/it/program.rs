@@ -11,15 +11,20 @@ use std::{
 
 use tenant_cli::exit::ExitCode;
 
-/// Where the program lies: beside the folder of this test's own executable. Cargo builds it along with the suite
-/// in `cargo test --workspace`, and not in `cargo test -p acceptance`.
+/// Where the program lies.
 pub(crate) fn tenant() -> PathBuf {
+    built("tenant", "tenant-cli")
+}
+
+/// Where a program of this workspace lies: beside the folder of this test's own executable. Cargo builds it along with
+/// the suite in `cargo test --workspace`, and not in `cargo test -p acceptance`.
+pub(crate) fn built(name: &str, package: &str) -> PathBuf {
     let own = std::env::current_exe().expect("a running test has an executable");
     let profile = own.ancestors().nth(2).expect("test executables lie in `deps`, below the profile's folder");
-    let path = profile.join("tenant");
+    let path = profile.join(name);
     assert!(
         path.is_file(),
-        "{} does not exist: build it with `cargo build -p tenant-cli`, or run `cargo test --workspace`",
+        "{} does not exist: build it with `cargo build -p {package}`, or run `cargo test --workspace`",
         path.display()
     );
     path
