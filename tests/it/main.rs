@@ -3,6 +3,7 @@
 mod ansible;
 mod catalogs;
 mod checkout;
+mod collections;
 mod doctor;
 mod faults;
 mod isolation;

@@ -23,7 +23,7 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
     _supports_check_mode = True
-    _VALID_ARGS = frozenset(["contract", "only", "skip", "workloads"])
+    _VALID_ARGS = frozenset(["only", "skip", "workloads"])
 
     def run(self, tmp=None, task_vars=None):
         """One run of the program. Failures of the order or the program are told in `cause`, never raised."""
@@ -82,7 +82,7 @@ class ActionModule(ActionBase):
         options += ["--user-info", "none"] if command in (verb.PROVISION, verb.DESTROY) else []
         options += self._selection(only)
         options += [str(word) for word in self._setting("tenant_arguments", [])]
-        order = variables.rendered(args["contract"], self._task_vars, self._templar, self._role())
+        order = variables.rendered(self._task_vars, self._templar, self._role())
         order.update(self._access_of_role())
         if args.get("workloads"):
             order["workloads"] = variables.plain(args["workloads"])

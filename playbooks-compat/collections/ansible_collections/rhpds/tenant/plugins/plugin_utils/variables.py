@@ -11,10 +11,12 @@ import json
 import re
 
 from ansible.errors import AnsibleError, AnsibleUndefinedVariable
+from ansible_collections.rhpds.tenant.plugins.plugin_utils.contract import NAMES, PREFIXES
 
 # Selecting steps, the verb and the output files are the runner's business, not the order's.
 RESERVED = frozenset(["ACTION", "agnosticd_action", "workloads", "remove_workloads", "output_dir"])
 
+_KNOWN = frozenset(NAMES)
 _TEMPLATE = re.compile(r"\{[{%#]")
 _UNDEFINED = re.compile(r"'([A-Za-z_][A-Za-z0-9_]*)' is undefined")
 
@@ -31,20 +33,19 @@ def first_line(error):
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
-def rendered(contract, task_vars, templar, role=None):
-    """The contract's variables that are set, as plain JSON values; `role` is the role at work, if it is one of a
+def rendered(task_vars, templar, role=None):
+    """The variables of an order that are set, as plain JSON values; `role` is the role at work, if it is one of a
     catalog's, by its short name.
 
     Variables that begin with a role's prefix are handed on as well, known or not: `tenant` warns of those
     that look like typing errors.
     """
     omit = task_vars.get("omit")
-    prefixes, known = tuple(contract["prefixes"]), frozenset(contract["names"])
     values = {}
     for name in sorted(task_vars):
-        if name in RESERVED or not (name in known or name.startswith(prefixes)):
+        if name in RESERVED or not (name in _KNOWN or name.startswith(PREFIXES)):
             continue
-        foreign = role is not None and name.startswith(prefixes) and not name.startswith(f"{role}_")
+        foreign = role is not None and name.startswith(PREFIXES) and not name.startswith(f"{role}_")
         value = one(name, task_vars[name], templar, omit if foreign else None)
         if value is not omit and not (isinstance(omit, str) and value == omit):
             values[name] = value
