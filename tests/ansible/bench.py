@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
 """Measures what the collection costs on top of the program, against a lab.
 
-    eval "$(cargo lab env)"; cargo lab env --vars > lab.yml
-    LAB_VARS=lab.yml TENANT=target/release/tenant python3 tests/ansible/bench.py [runs] [catalog]
+    tests/ansible/bench.sh [runs] [catalog]
 
 Prints a table: wall and processor time, medians. Every way provisions a tenant and destroys it again, in turns, so
 that a busy machine is unfair to all of them alike. `kubernetes.core` is the order's objects, written one by one by
-that collection's module; it is left out where the collection is not installed.
+that collection's module.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ import sys
 import tempfile
 import time
 
+PLAYBOOK = [sys.executable, "-m", "ansible", "playbook"]
 HERE = pathlib.Path(__file__).resolve().parent
 PLAYBOOKS = HERE.parents[1] / "playbooks-compat"
 
@@ -45,25 +45,23 @@ def ways(tenant, catalog, variables, folder):
     empty = folder / "empty.yml"
     empty.write_text("- {hosts: localhost, connection: local, gather_facts: false, tasks: []}\n", encoding="utf-8")
     yield "tenant", [str(tenant), "provision", *order], [str(tenant), "destroy", *order]
-    yield "an empty play", ["ansible-playbook", str(empty)], ["ansible-playbook", str(empty)]
+    yield "an empty play", [*PLAYBOOK, str(empty)], [*PLAYBOOK, str(empty)]
     yield (
         "role rhpds.tenant.tenant",
-        ["ansible-playbook", str(PLAYBOOKS / "provision.yml"), *play],
-        ["ansible-playbook", str(PLAYBOOKS / "destroy.yml"), *play],
+        [*PLAYBOOK, str(PLAYBOOKS / "provision.yml"), *play],
+        [*PLAYBOOK, str(PLAYBOOKS / "destroy.yml"), *play],
     )
     yield (
         "list of workloads",
-        ["ansible-playbook", framework, *play],
-        ["ansible-playbook", framework, *play, "-e", "direction=destroy"],
+        [*PLAYBOOK, framework, *play],
+        [*PLAYBOOK, framework, *play, "-e", "direction=destroy"],
     )
     objects = folder / "objects.yml"
     rendered = subprocess.run([tenant, "render", *order], capture_output=True, text=True, check=True).stdout
     # a masked secret is no base64; the values do not matter for the time it takes to write them
     objects.write_text(rendered.replace("'***'", "Kioq"), encoding="utf-8")
-    found = subprocess.run(["ansible-doc", "kubernetes.core.k8s"], capture_output=True, check=False)
-    if found.returncode == 0:
-        write = ["ansible-playbook", str(HERE / "same_writes.yml"), *play, "-e", f"written_objects={objects}"]
-        yield "kubernetes.core, objects only", write, [*write, "-e", "written_state=absent"]
+    write = [*PLAYBOOK, str(HERE / "same_writes.yml"), *play, "-e", f"written_objects={objects}"]
+    yield "kubernetes.core, objects only", write, [*write, "-e", "written_state=absent"]
 
 
 def main():

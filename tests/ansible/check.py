@@ -61,7 +61,8 @@ class Lab:
 
     def play(self, playbook, catalog, output, *flags, **extra):
         """Runs a playbook for a catalog; `extra` are variables."""
-        words = [sys.executable, "-m", "ansible", "playbook", str(playbook), *flags, "-e", f"@{catalog}", "-e", f"@{self.vars}"]
+        words = [sys.executable, "-m", "ansible", "playbook", str(playbook), *flags]
+        words += ["-e", f"@{catalog}", "-e", f"@{self.vars}"]
         words += ["-e", json.dumps({"output_dir": str(output), "tenant_binary": str(self.tenant), **extra})]
         words += ["--vault-password-file", str(DATA / "vault-password")]
         environment = {**os.environ, "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
@@ -211,6 +212,29 @@ class Catalogs(unittest.TestCase):
         self.assertIn("run --rm --interactive", words)
         for name in ("litellm_master_key", "cluster_admin_agnosticd_sa_token"):
             self.assertNotIn(self.lab.known[name], words)
+
+    def test_a_teams_own_workload_runs_among_ours(self):
+        catalog, output, before = DATA / "mixed.yml", self.output(), self.lab.snapshot()
+        framework = HERE / "framework.yml"
+        self.addCleanup(self.lab.play, PLAYBOOKS / "destroy.yml", catalog, self.output(), workloads=[])
+        self.good(self.lab.play(framework, catalog, output), changed=True)
+        banner = self.lab.snapshot()["objects"].get("configmaps librechat-user-mixed/site-banner")
+        text = f"Ask virtkey-mixed at {self.lab.known['openshift_cluster_ingress_domain']}"
+        self.assertEqual(banner and banner["data"], {"text": text}, "the role reads the facts of those before it")
+        self.good(self.lab.play(framework, catalog, output, direction="destroy"), changed=True)
+        self.assertEqual(self.lab.snapshot(), before)
+
+    def test_destroy_of_what_was_never_finished(self):
+        catalog, output, before = DATA / "unfinished.yml", self.output(), self.lab.snapshot()
+        framework = HERE / "framework.yml"
+        self.addCleanup(self.lab.play, PLAYBOOKS / "destroy.yml", catalog, self.output())
+        played = self.lab.play(framework, catalog, output)
+        self.assertEqual(played.code, 2, played.text)
+        self.assertIn("gitea-user: migrate https://github.com/rhpds/no-such-repository", played.failure["msg"])
+        self.assertEqual(played.failure["rc"], 6, played.text)
+        self.assertIsNone(re.search(r"^tenant: litellm-key", played.text, re.MULTILINE), "the first failure ends the play")
+        self.good(self.lab.play(framework, catalog, output, direction="destroy"), changed=True)
+        self.assertEqual(self.lab.snapshot(), before)
 
     def test_destroy_of_what_never_was(self):
         self.good(self.lab.play(PLAYBOOKS / "destroy.yml", DATA / "third.yml", self.output()), changed=False)

@@ -1,8 +1,9 @@
 #!/bin/sh
-# ansible-lint (production profile) over everything, and ansible-test sanity over the collection with code. Both are
-# taken from PATH. Sanity tests install their own tools from the package index.
+# ansible-lint (production profile) over everything, and ansible-test sanity over the collection with code, in a
+# virtual environment with pinned packages. Sanity tests install their own tools from the Python package index.
 set -eu
 top=$(cd "$(dirname "$0")/../.." && pwd)
+PATH=$("$top/tests/ansible/environment.sh" "$top/tests/ansible/lint-requirements.txt"):$PATH
 export ANSIBLE_CONFIG="$top/playbooks-compat/ansible.cfg"
 
 for collection in "$top"/playbooks-compat/collections/ansible_collections/*/*/; do

@@ -1,0 +1,15 @@
+#!/bin/sh
+# bench.sh [runs] [catalog]: what the collections cost beside the program, as bench.py tells; in a lab of its own, with
+# the program as it is released and pinned packages. The machine should have nothing else to do.
+set -eu
+cd "$(dirname "$0")/../.."
+programs=$(tests/ansible/environment.sh tests/ansible/requirements.txt)
+work=$(mktemp -d)
+trap 'cargo lab down --name "bench-$$"; rm -rf "$work"' EXIT
+cargo build --release --bin tenant
+cargo lab up --name "bench-$$"
+cargo lab env --name "bench-$$" > "$work/environment"
+cargo lab env --name "bench-$$" --vars > "$work/lab.yml"
+. "$work/environment"
+export LAB_VARS="$work/lab.yml" TENANT="${CARGO_TARGET_DIR:-target}/release/tenant"
+"$programs/python" tests/ansible/bench.py "$@"
