@@ -16,15 +16,15 @@ use std::{net::SocketAddr, sync::Arc};
 use anyhow::Context as _;
 use axum::{
     Router,
-    body::Body,
     extract::{ConnectInfo, Request, State},
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use tower::ServiceExt as _;
 
 use super::{
     cluster::Cluster,
+    forward,
     kinds::Kind,
     routes::admitted_host,
     server::{self, Connection, Verdict},
@@ -36,12 +36,7 @@ use crate::platform::{Backend, Platform, StandIn};
 /// # Errors
 /// When it cannot listen.
 pub(crate) async fn start(platform: &Platform, cluster: &Cluster) -> anyhow::Result<SocketAddr> {
-    // A proxy hands redirects on instead of following them, and never uses a proxy itself.
-    let client = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .build()
-        .context("build the router's client")?;
+    let client = forward::client().build().context("build the router's client")?;
     let state = Arc::new(Front { platform: platform.clone(), cluster: cluster.clone(), client });
     let service = Router::new().fallback(route).with_state(state);
     server::serve(service, Some(&platform.pki.router), platform.shutdown.clone()).await
@@ -74,32 +69,14 @@ pub(crate) fn target(cluster: &Cluster, host: &str) -> Option<Target> {
 }
 
 impl Front {
-    async fn forward(&self, address: SocketAddr, host: &str, request: Request) -> Response {
-        let (parts, body) = request.into_parts();
-        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-        let mut headers = parts.headers;
-        let has_body =
-            headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING);
-        remove_hop_by_hop(&mut headers);
+    async fn forward(&self, address: SocketAddr, host: &str, mut request: Request) -> Response {
         for (name, value) in [("x-forwarded-proto", "https"), ("x-forwarded-host", host)] {
             if let Ok(value) = HeaderValue::from_str(value) {
-                headers.insert(HeaderName::from_static(name), value);
+                request.headers_mut().insert(HeaderName::from_static(name), value);
             }
         }
-        let mut onward =
-            self.client.request(parts.method, format!("http://{address}{path}")).headers(headers);
-        if has_body {
-            onward = onward.body(reqwest::Body::wrap_stream(body.into_data_stream()));
-        }
-        match onward.send().await {
-            Ok(answer) => {
-                let (status, mut headers) = (answer.status(), answer.headers().clone());
-                remove_hop_by_hop(&mut headers);
-                let mut response = Response::new(Body::from_stream(answer.bytes_stream()));
-                *response.status_mut() = status;
-                *response.headers_mut() = headers;
-                response
-            }
+        match forward::pass_on(&self.client, &format!("http://{address}"), request).await {
+            Ok(answer) => answer,
             Err(error) => {
                 tracing::debug!(%host, %error, "nothing answers behind the router");
                 unavailable()
@@ -140,28 +117,11 @@ async fn route(
 }
 
 /// The host a request is for, without its port, in lower case.
-fn host_of(request: &Request) -> String {
+pub(crate) fn host_of(request: &Request) -> String {
     let header = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let host = request.uri().host().or(header).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     name.to_ascii_lowercase()
-}
-
-/// RFC 9110, 7.6.1: these belong to one connection and are never passed on.
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    const HOP_BY_HOP: [HeaderName; 8] = [
-        header::CONNECTION,
-        HeaderName::from_static("keep-alive"),
-        header::PROXY_AUTHENTICATE,
-        header::PROXY_AUTHORIZATION,
-        header::TE,
-        header::TRAILER,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-    ];
-    for name in HOP_BY_HOP {
-        headers.remove(name);
-    }
 }
 
 fn unavailable() -> Response {
@@ -172,6 +132,8 @@ fn unavailable() -> Response {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+
     use super::*;
 
     #[test]
