@@ -116,16 +116,7 @@ impl World {
 
     /// Everything in the lab that mentions `guid`, in its name or anywhere in it.
     pub(crate) async fn traces(&self, guid: &str) -> Vec<String> {
-        let Snapshot { objects, inventory } = self.snapshot().await;
-        let objects = objects.into_iter();
-        let mut found: Vec<_> = objects
-            .filter(|(key, object)| key.contains(guid) || object.to_string().contains(guid))
-            .map(|(key, _)| key)
-            .collect();
-        let gitea = inventory.gitea.into_iter().flat_map(|gitea| [vec![gitea.name], gitea.content].concat());
-        let held = inventory.litellm_keys.into_iter().chain(inventory.keycloak_users).chain(gitea);
-        found.extend(held.filter(|line| line.contains(guid)));
-        found
+        self.snapshot().await.traces(guid)
     }
 }
 

@@ -3,6 +3,8 @@
 //! Covers every resource of every API group that can be listed, and the stand-ins' inventory (Gitea,
 //! LiteLLM, Keycloak). Only what moves by itself is left out, see [`IGNORED`] and [`strip`].
 
+mod tenancy;
+
 use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt, stream};
