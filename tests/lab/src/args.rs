@@ -1,9 +1,12 @@
 //! The command line, and nothing else.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
-use tenant_lab::faults::{Behaviour, StandIn};
+use tenant_lab::{
+    faults::{Behaviour, StandIn},
+    proxy::{Service, Spoil, Which},
+};
 
 /// A real control plane and real Gitea instances on this machine, and stand-ins for what cannot run
 /// here. Needs Go, a C compiler and git; no root, no Docker, no image registry.
@@ -16,6 +19,7 @@ Examples:
   eval \"$(cargo lab env)\"             point this shell at it
   cargo lab env --vars > lab.yml      the platform's share of an order, for `tenant … -e @lab.yml`
   cargo lab misbehave argocd absent --only x1
+  cargo lab spoil --help              break single requests of a command
   cargo lab down")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -36,6 +40,8 @@ pub(crate) enum Command {
     Logs(LogsArguments),
     /// Tell a stand-in to be slow, absent, failing or wrong; without arguments, show the table.
     Misbehave(MisbehaveArguments),
+    /// Run a command and break some of its requests; `--trace` shows them all, numbered.
+    Spoil(SpoilArguments),
     /// Print everything the lab holds as JSON, for comparing before and after.
     Snapshot(Name),
     /// From nothing to a tenant: build, start, provision, and show the tenant's data.
@@ -94,6 +100,48 @@ pub(crate) struct LogsArguments {
     /// Go on as it grows, until interrupted.
     #[arg(short, long, requires = "component")]
     pub(crate) follow: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Requests to all services are numbered together, in the order of their arrival. Ways to break one:
+  status:503, status:429:2   it never arrives; this is the answer (with Retry-After)
+  delay:2s                   it arrives later
+  cut, cut-after             the connection is closed before, or after, the service has acted
+  truncate, garbage          the service acts; half an answer, or no JSON, comes back
+  freeze                     the head of the answer comes, then nothing
+  expired, expired-event     410 as the answer, or as the event of a watch
+  kill, kill-before          the command is killed after, or before, the service has acted
+
+Examples:
+  cargo lab spoil 31 kill --trace -- target/debug/tenant provision --guid x1 -e @tests/data/order.yml -e @{vars}
+  cargo lab spoil .. status:401 --service kubernetes -- target/debug/tenant destroy --guid x1 -e @{vars}
+  cargo lab spoil .. freeze --path watch=true --times 2 -- …")]
+pub(crate) struct SpoilArguments {
+    #[command(flatten)]
+    pub(crate) lab: Name,
+    /// Which requests: `12`, `12..` (from there on), `..` (all).
+    pub(crate) which: Which,
+    /// How they are broken; see below.
+    pub(crate) how: Spoil,
+    /// Only those to one service: kubernetes, gitea, keycloak, web, litellm.
+    #[arg(long)]
+    pub(crate) service: Option<Service>,
+    /// Only those whose path and query contain this text.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) path: Option<String>,
+    /// Only those with this method.
+    #[arg(long, value_name = "METHOD")]
+    pub(crate) method: Option<String>,
+    /// Of these, only the first so many.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) times: Option<u64>,
+    /// Show every request at the end.
+    #[arg(long)]
+    pub(crate) trace: bool,
+    /// The command. It gets the lab's environment, and `{vars}` in it is the file of the platform's variables.
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
 }
 
 #[derive(Debug, Args)]

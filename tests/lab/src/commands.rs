@@ -46,7 +46,7 @@ pub(crate) fn options(arguments: UpArguments) -> anyhow::Result<Options> {
 }
 
 /// The state of a lab that runs.
-fn running(directories: &Directories, name: &str) -> anyhow::Result<State> {
+pub(crate) fn running(directories: &Directories, name: &str) -> anyhow::Result<State> {
     let residence = Residence::new(directories, name)?;
     match State::read(residence.directory()).context("read the lab's state")? {
         Some(state) if residence.taken()? => Ok(state),

@@ -136,7 +136,7 @@ impl fmt::Display for Behaviour {
 }
 
 /// `2s` or `500ms`, at most an hour.
-fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = text.split_at(text.find(|character: char| !character.is_ascii_digit())?);
     let number: u64 = number.parse().ok()?;
     let delay = match unit {

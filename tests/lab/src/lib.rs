@@ -4,7 +4,8 @@
 //! [`builds`] makes the real parts from Go modules, once. A [`supervisor::Supervisor`] runs one lab:
 //! [`controlplane`], [`gitea`] and [`standins`], all of which share a [`platform::Platform`]. It lives
 //! either in a process of its own ([`daemon`], the command `lab`) or inside a test ([`lab::Lab`]). What
-//! a tenant leaves behind shows in a [`snapshot::Snapshot`].
+//! a tenant leaves behind shows in a [`snapshot::Snapshot`]. A [`proxy::Proxy`] between a program and the lab
+//! spoils the program's requests.
 
 pub mod builds;
 pub mod cluster;
@@ -23,6 +24,7 @@ pub mod platform;
 mod polling;
 mod ports;
 pub mod processes;
+pub mod proxy;
 pub mod residence;
 pub mod snapshot;
 pub mod standins;

@@ -4,6 +4,7 @@ mod args;
 mod bench;
 mod commands;
 mod demo;
+mod spoil;
 
 use std::process::ExitCode;
 
@@ -24,7 +25,7 @@ fn main() -> ExitCode {
             outcome
         });
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             commands::say(&format!("lab: {error:#}\n"));
             ExitCode::FAILURE
@@ -32,9 +33,11 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command) -> anyhow::Result<()> {
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let directories = Directories::from_environment();
     match command {
+        // it ends as the command under it does
+        Command::Spoil(arguments) => return spoil::run(&directories, arguments).await,
         Command::Up(arguments) => commands::up(&directories, arguments).await,
         Command::Down(lab) => commands::down(&directories, &lab.name).await,
         Command::Status(lab) => commands::status(&directories, &lab.name).await,
@@ -45,5 +48,6 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Bench(arguments) => bench::run(arguments).await,
         Command::Demo(arguments) => demo::run(&directories, arguments).await,
         Command::Serve(arguments) => commands::serve(&directories, arguments).await,
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }

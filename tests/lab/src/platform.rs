@@ -112,6 +112,10 @@ pub(crate) mod parking {
     pub(crate) struct Guarded<T>(Mutex<T>);
 
     impl<T> Guarded<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(Mutex::new(value))
+        }
+
         /// A panic elsewhere while the lock was held leaves plain maps usable, so poison is ignored.
         pub(crate) fn with<R>(&self, action: impl FnOnce(&mut T) -> R) -> R {
             action(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
