@@ -38,12 +38,11 @@ pub(crate) async fn run(directories: &Directories, arguments: SpoilArguments) ->
         ended = child.wait() => Some(ended),
         Ok(()) = killed => None,
     };
-    let status = match ended {
-        Some(ended) => ended?,
-        None => {
-            child.start_kill().context("kill the command")?;
-            child.wait().await?
-        }
+    let status = if let Some(ended) = ended {
+        ended?
+    } else {
+        child.start_kill().context("kill the command")?;
+        child.wait().await?
     };
     say(&told(&proxy.exchanges(), arguments.trace));
     say(&format!("the command ended with {status}\n"));
