@@ -20,7 +20,7 @@ use tenant_workflow::{
 
 pub use self::values::Settings;
 use self::{
-    judgement::{REFRESH, deleting, judge_application, judge_applications, judge_sets},
+    judgement::{deleting, judge_applications, judge_sets, revival},
     values::{AGENT_CREDENTIALS, LIBRECHAT_CREDENTIALS, Revisions, Sets},
 };
 use crate::{
@@ -128,19 +128,18 @@ impl ApplicationSets {
         ]
     }
 
-    /// Asks Argo CD to look again at the Applications it has given up on: by itself it does so minutes after what was
-    /// wrong has been put right.
-    async fn refresh(&self) -> Result<(), StepError> {
+    /// Has Argo CD take up the Applications again that it has given up on: by itself it does so minutes after what was
+    /// wrong has been put right, or never.
+    async fn revive(&self) -> Result<(), StepError> {
         let cluster = &self.tenant.cluster;
         let found = cluster.list(&APPLICATION, self.argo_cd(), &self.tenant.selector()).await?;
-        let names = found.iter().filter_map(|object| {
+        let given_up = found.iter().filter_map(|object| {
             let name = object.metadata.name.as_deref()?;
-            matches!(judge_application(self.argo_cd(), name, object), Verdict::Never(_)).then_some(name)
+            Some((name, revival(self.argo_cd(), name, object)?))
         });
-        let asked = names.map(|name| async move {
+        let asked = given_up.map(|(name, change)| async move {
             let at = ObjectRef::new(APPLICATION, self.argo_cd(), name);
-            let annotation = json!({"metadata": {"annotations": {REFRESH: "normal"}}});
-            cluster.apply_as(&at, "tenant-refresh", annotation).await
+            cluster.apply_as(&at, "tenant-refresh", change).await
         });
         try_join_all(asked).await?;
         Ok(())
@@ -331,7 +330,7 @@ impl Step for ApplicationSets {
             let (secrets, sets) = self.objects().await?;
             let mut changed = self.tenant.apply_all(secrets).await?;
             changed |= self.tenant.apply_all(sets).await?;
-            self.refresh().await?;
+            self.revive().await?;
             self.until_healthy(scope).await?;
             let servers = [(Component::McpOpenshift, "openshift"), (Component::McpGitea, "gitea")];
             let running = try_join_all(servers.map(|(at, server)| self.until_running(scope, at, server)));

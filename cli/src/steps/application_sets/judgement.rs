@@ -1,6 +1,6 @@
 //! What Argo CD's objects say about themselves: whether to wait on, and why not.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tenant_workflow::step::{Failure, StepError};
 
 use crate::cluster::{Found, Object, Verdict};
@@ -34,6 +34,9 @@ pub(super) fn judge_application(namespace: &str, name: &str, object: &Object) ->
     if object.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(REFRESH)) {
         return Verdict::NotYet(format!("{name} is to be looked at again"));
     }
+    if object.data["operation"].is_object() {
+        return Verdict::NotYet(format!("{name} is to be synced again"));
+    }
     let status = &object.data["status"];
     let text = |pointer: &str| status.pointer(pointer).and_then(Value::as_str);
     let conditions = status["conditions"].as_array().into_iter().flatten();
@@ -46,7 +49,7 @@ pub(super) fn judge_application(namespace: &str, name: &str, object: &Object) ->
             _ => {}
         }
     }
-    if matches!(text("/operationState/phase"), Some("Failed" | "Error")) {
+    if gave_up(status) {
         // Argo CD has used up its attempts and will not sync this commit again by itself
         let message = text("/operationState/message").unwrap_or("the sync failed");
         return Verdict::Never(hopeless(namespace, name, message));
@@ -59,6 +62,33 @@ pub(super) fn judge_application(namespace: &str, name: &str, object: &Object) ->
     let said = complaint.or_else(|| text("/health/message").map(str::to_owned));
     let said = said.map(|said| format!(" ({said})")).unwrap_or_default();
     Verdict::NotYet(format!("{name} is {sync} and {health}{said}"))
+}
+
+/// Whether the last sync has failed for good.
+fn gave_up(status: &Value) -> bool {
+    matches!(status.pointer("/operationState/phase").and_then(Value::as_str), Some("Failed" | "Error"))
+}
+
+/// What has Argo CD take up an Application again that it has given up on; `None` for one it still works on.
+///
+/// A look is enough where the Application could not be compared. A sync that has failed is not repeated for the same
+/// commit and parameters, whatever has been put right since, unless it is asked for: by the field `operation`, as
+/// Argo CD's own API server does it, which the controller takes away at the end of the sync.
+pub(super) fn revival(namespace: &str, name: &str, object: &Object) -> Option<Value> {
+    let Verdict::Never(_) = judge_application(namespace, name, object) else { return None };
+    let mut change = json!({"metadata": {"annotations": {REFRESH: "normal"}}});
+    if gave_up(&object.data["status"]) {
+        let policy = &object.data["spec"]["syncPolicy"];
+        let mut sync = json!({"prune": policy["automated"]["prune"].as_bool().unwrap_or_default()});
+        if policy["syncOptions"].is_array() {
+            sync["syncOptions"] = policy["syncOptions"].clone();
+        }
+        change["operation"] = json!({"initiatedBy": {"username": "tenant"}, "sync": sync});
+        if policy["retry"].is_object() {
+            change["operation"]["retry"] = policy["retry"].clone();
+        }
+    }
+    Some(change)
 }
 
 fn hopeless(namespace: &str, name: &str, message: &str) -> StepError {
@@ -90,4 +120,52 @@ pub(super) fn deleting(object: &Object) -> String {
     let error = conditions.find(|one| one["type"].as_str().is_some_and(|kind| kind.ends_with("Error")));
     let message = error.and_then(|error| error["message"].as_str()).map(str::to_owned);
     message.unwrap_or_else(|| crate::cluster::remaining(object))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn application(status: Value) -> Object {
+        let spec = json!({"syncPolicy": {
+            "automated": {"prune": true},
+            "syncOptions": ["CreateNamespace=false"],
+            "retry": {"limit": 5},
+        }});
+        serde_json::from_value(json!({"metadata": {"name": "a"}, "spec": spec, "status": status})).unwrap()
+    }
+
+    fn failed() -> Object {
+        application(json!({"operationState": {"phase": "Failed", "message": "exceeded quota"}}))
+    }
+
+    #[test]
+    fn a_failed_sync_is_asked_for_again_under_the_applications_own_policy() {
+        let change = revival("argo", "a", &failed()).unwrap();
+        assert_eq!(
+            change["operation"],
+            json!({
+                "initiatedBy": {"username": "tenant"},
+                "sync": {"prune": true, "syncOptions": ["CreateNamespace=false"]},
+                "retry": {"limit": 5},
+            })
+        );
+        let mut asked = failed();
+        asked.data["operation"] = change["operation"].clone();
+        assert!(
+            matches!(judge_application("argo", "a", &asked), Verdict::NotYet(_)),
+            "the old failure counts on"
+        );
+        assert!(revival("argo", "a", &asked).is_none(), "one sync at a time");
+    }
+
+    #[test]
+    fn what_could_not_be_compared_is_only_looked_at_again() {
+        let invalid = application(json!({"conditions": [{"type": "InvalidSpecError", "message": "no"}]}));
+        let change = revival("argo", "a", &invalid).unwrap();
+        assert_eq!(change["metadata"]["annotations"][REFRESH], "normal");
+        assert!(change["operation"].is_null(), "{change}");
+        let busy = application(json!({"sync": {"status": "OutOfSync"}}));
+        assert!(revival("argo", "a", &busy).is_none());
+    }
 }

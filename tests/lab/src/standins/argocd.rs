@@ -4,7 +4,7 @@
 //! `ApplicationSet`s with list generators become Applications with their owner, labels and finalizers;
 //! `AppProject`s are enforced (missing project, destination, repository: `InvalidSpecError`; a cluster-scoped
 //! kind that is not listed: a failed sync); repository, path and revision must exist in the real Gitea
-//! (`ComparisonError`); one automated sync for a spec; health of what was deployed; the resources finalizer
+//! (`ComparisonError`); one automated sync for a spec, and one for each `operation`; health of what was deployed; the resources finalizer
 //! deletes it first and is stuck when the project is gone. A set whose project is missing is looked at
 //! again after three minutes, as there. A Route answers for `openshift-gitops-server`.
 //!

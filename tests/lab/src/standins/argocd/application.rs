@@ -183,7 +183,7 @@ impl Controller {
         let bundle = target.bundle();
         let automated = spec["syncPolicy"]["automated"].is_object();
         let attempted = memory.synced.as_ref().is_some_and(|(synced, _)| synced == spec);
-        if automated && !attempted {
+        if report.sync_requested() || automated && !attempted {
             let outcome = self.sync(&project, namespace, &chart, &bundle).await;
             memory.synced = Some((spec.clone(), outcome));
         }
@@ -195,7 +195,7 @@ impl Controller {
     }
 
     /// One sync operation. Failures are final for this spec, as there: the same revision with the same
-    /// parameters is not tried again.
+    /// parameters is not tried again, unless someone asks for it.
     async fn sync(
         &self,
         project: &DynamicObject,

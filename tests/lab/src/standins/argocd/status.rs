@@ -59,6 +59,11 @@ impl Report<'_> {
         self.application.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(REFRESH))
     }
 
+    /// Whether someone asked for a sync by the field `operation`; the report of its end takes that away.
+    pub(super) fn sync_requested(&self) -> bool {
+        self.application.data["operation"]["sync"].is_object()
+    }
+
     /// Nothing can be compared: conditions of that type, sync and health unknown.
     pub(super) async fn error(&self, kind: &str, messages: &[String]) -> anyhow::Result<()> {
         let status = json!({
@@ -160,8 +165,9 @@ impl Report<'_> {
 
     async fn write(&self, mut status: Value) -> anyhow::Result<()> {
         let refreshed = self.refresh_requested();
+        let synced = self.sync_requested() && status["operationState"].is_object();
         let present = &self.application.data["status"];
-        if !refreshed && agrees(present, &status) {
+        if !refreshed && !synced && agrees(present, &status) {
             return Ok(());
         }
         let now = seconds(jiff::Timestamp::now());
@@ -178,6 +184,9 @@ impl Report<'_> {
         let mut change = json!({ "status": status });
         if refreshed {
             change["metadata"]["annotations"][REFRESH] = Value::Null;
+        }
+        if synced {
+            change["operation"] = Value::Null;
         }
         match self.cluster.merge(self.key, change).await {
             Err(error) if error.code() == Some(404) => Ok(()),
