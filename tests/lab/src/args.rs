@@ -5,6 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 use tenant_lab::{
     faults::{Behaviour, StandIn},
+    matrix::Cell,
     proxy::{Service, Spoil, Which},
 };
 
@@ -48,6 +49,8 @@ pub(crate) enum Command {
     Demo(UpArguments),
     /// Measure `tenant` in a lab of its own, beside the same writes sent bare; prints tables.
     Bench(BenchArguments),
+    /// Kill `tenant` at every request it sends, and cut every connection, and see that the next run sets things right.
+    Matrix(MatrixArguments),
     /// Run a lab in the foreground; `up` does this in the background.
     #[command(hide = true)]
     Serve(UpArguments),
@@ -78,6 +81,25 @@ pub(crate) struct BenchArguments {
     #[arg(long, default_value_t = 5, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) runs: u16,
     /// Measure this build of `tenant` instead of a new release build.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tenant: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MatrixArguments {
+    /// Play only every so many-th cell.
+    #[arg(long, default_value_t = 1, value_name = "NUMBER")]
+    pub(crate) every: usize,
+    /// Of these, begin with this one.
+    #[arg(long, default_value_t = 0, value_name = "NUMBER")]
+    pub(crate) offset: usize,
+    /// Play this cell, such as `provision-destroy:kill:31`. May be repeated.
+    #[arg(long, value_name = "CELL", conflicts_with_all = ["every", "offset"])]
+    pub(crate) cell: Vec<Cell>,
+    /// Play so many cells side by side.
+    #[arg(long, default_value_t = 2, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) jobs: u8,
+    /// Use this build of `tenant` instead of a new one.
     #[arg(long, value_name = "FILE")]
     pub(crate) tenant: Option<PathBuf>,
 }

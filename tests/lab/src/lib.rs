@@ -18,6 +18,7 @@ pub mod files;
 pub mod gitea;
 pub mod installation;
 pub mod lab;
+pub mod matrix;
 pub mod objects;
 pub mod pki;
 pub mod platform;

@@ -4,6 +4,7 @@ mod args;
 mod bench;
 mod commands;
 mod demo;
+mod kill;
 mod spoil;
 
 use std::process::ExitCode;
@@ -45,6 +46,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Logs(arguments) => commands::logs(&directories, &arguments).await,
         Command::Misbehave(arguments) => commands::misbehave(&directories, arguments).await,
         Command::Snapshot(lab) => commands::snapshot(&directories, &lab.name).await,
+        Command::Matrix(arguments) => kill::run(arguments).await,
         Command::Bench(arguments) => bench::run(arguments).await,
         Command::Demo(arguments) => demo::run(&directories, arguments).await,
         Command::Serve(arguments) => commands::serve(&directories, arguments).await,
