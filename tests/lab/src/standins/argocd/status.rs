@@ -167,6 +167,10 @@ impl Report<'_> {
         let refreshed = self.refresh_requested();
         let synced = self.sync_requested() && status["operationState"].is_object();
         let present = &self.application.data["status"];
+        if let Some(health) = status["health"].as_object_mut() {
+            // a merge keeps what it does not name, and what was wrong once is not wrong any more
+            health.entry("message").or_insert(Value::Null);
+        }
         if !refreshed && !synced && agrees(present, &status) {
             return Ok(());
         }
