@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::standins::Inventory;
 
 /// Resources that say nothing about residue.
-const IGNORED: [&str; 4] = [
+const IGNORED: [&str; 5] = [
     // Notes about the past, which expire by themselves.
     "events",
     "events.events.k8s.io",
@@ -24,6 +24,8 @@ const IGNORED: [&str; 4] = [
     "componentstatuses",
     // The old form of endpointslices, which are covered.
     "endpoints",
+    // The API server's ledger of the Services' addresses, brought up to date some time after a Service is gone.
+    "ipaddresses.networking.k8s.io",
 ];
 
 /// Fields that the API server or a controller counts up by itself.

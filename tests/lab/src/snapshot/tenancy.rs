@@ -15,9 +15,18 @@ const ANY_VALUE: &str = "(chosen)";
 const DERIVED: [&str; 4] =
     ["controllerrevisions.apps", "endpointslices.discovery.k8s.io", "pods", "replicasets.apps"];
 
-/// Fields whose values are drawn by lot, or count what has happened.
-const DRAWN: [&str; 5] =
-    ["clusterIP", "clusterIPs", "nodePort", "deployment.kubernetes.io/revision", "resourceVersion"];
+/// Fields whose values are drawn by lot, tell the time, count what has happened, or are a digest of one of these.
+const DRAWN: [&str; 9] = [
+    "adminPassword",
+    "clusterIP",
+    "clusterIPs",
+    "created",
+    "credentialsRevision",
+    "deployment.kubernetes.io/revision",
+    "nodePort",
+    "resourceVersion",
+    "tenant.rhpds.io/user-data",
+];
 
 impl Snapshot {
     /// Everything that mentions `guid`, in its name or anywhere in it.
@@ -42,6 +51,10 @@ impl Snapshot {
         portrait.objects = objects
             .filter(|(key, _)| !DERIVED.iter().any(|kind| key.split(' ').next() == Some(kind)))
             .map(|(key, mut object)| {
+                if !key.contains(guid) {
+                    // an object of all tenants
+                    retain_share(&mut object, guid);
+                }
                 if key.starts_with("secrets ") {
                     veil(&mut object["data"]);
                 }
@@ -68,6 +81,21 @@ impl Snapshot {
         let mentions = |line: &String| line.contains(guid);
         own.inventory.gitea.retain(|gitea| mentions(&gitea.name) || gitea.content.iter().any(mentions));
         own
+    }
+}
+
+/// Keeps the fields that mention `guid` by their name or value.
+fn retain_share(object: &mut Value, guid: &str) {
+    match object {
+        Value::Object(fields) => {
+            fields.retain(|field, value| field.contains(guid) || value.to_string().contains(guid));
+            fields
+                .iter_mut()
+                .filter(|(field, _)| !field.contains(guid))
+                .for_each(|(_, value)| retain_share(value, guid));
+        }
+        Value::Array(items) => items.retain(|item| item.to_string().contains(guid)),
+        _ => {}
     }
 }
 
@@ -98,7 +126,16 @@ fn tame(value: &mut Value, neutral: &impl Fn(&str) -> String) {
             fields.values_mut().for_each(|value| tame(value, neutral));
         }
         Value::Array(items) => items.iter_mut().for_each(|item| tame(item, neutral)),
-        Value::String(text) => *text = neutral(text),
+        Value::String(text) => match serde_json::from_str(text) {
+            // Helm's values, for one
+            Ok(mut nested @ Value::Object(_)) => {
+                tame(&mut nested, neutral);
+                *value = nested;
+            }
+            // a Deployment's conditions name one
+            _ if text.starts_with("ReplicaSet ") => *value = ANY_VALUE.into(),
+            _ => *text = neutral(text),
+        },
         _ => {}
     }
 }
@@ -121,7 +158,10 @@ mod tests {
             ),
             (format!("services a-{guid}/web"), json!({"spec": {"ports": [{"nodePort": port}], "of": guid}})),
             (format!("pods a-{guid}/web-{password}"), json!({})),
-            ("configmaps shared/all".to_owned(), json!({"data": {guid: "there"}})),
+            (
+                "configmaps shared/all".to_owned(),
+                json!({"data": {guid: "there", format!("not-{port}"): "there"}}),
+            ),
             ("configmaps shared/other".to_owned(), json!({"data": {"nobody": "there"}})),
         ];
         let inventory = Inventory {
@@ -144,10 +184,13 @@ mod tests {
         let one = tenant("aa11", "s3cret", 1).portrait("aa11", &[]);
         let mut other = tenant("bb22", "s3cret", 1);
         other.objects.get_mut("services a-bb22/web").unwrap()["spec"]["extra"] = json!(true);
-        other.objects.remove("configmaps shared/all");
+        other.objects.get_mut("configmaps shared/all").unwrap()["data"]["bb22"] = json!("here");
         assert_eq!(
             one.diff(&other.portrait("bb22", &[])),
-            ["- configmaps shared/all", "~ services a-GUID/web .spec.extra: null → true"]
+            [
+                "~ configmaps shared/all .data.GUID: \"there\" → \"here\"",
+                "~ services a-GUID/web .spec.extra: null → true"
+            ]
         );
     }
 
