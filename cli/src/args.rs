@@ -1,10 +1,15 @@
 //! The command line: clap's types, and nothing that acts on them.
 
+mod time;
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use jiff::Timestamp;
 
+pub use self::time::life;
+use self::time::{duration, moment};
 use crate::env::EnvVars;
 
 const ABOUT: &str = "Sets up one order's lab tenant on a shared cluster, and removes it without a trace";
@@ -18,6 +23,7 @@ Examples:
   tenant destroy   --guid x1                         remove it
   tenant provision --guids-from guids.txt -e @order.yml    many at once, with the same variables
   tenant list                                        all tenants of the cluster
+  tenant extend    --guid x1 --for 24h               let it live longer
   tenant doctor    -e @order.yml                     is the cluster ready for this order?
 
 The cluster is that of (first match): --api-url with --token-file, --kubeconfig; the order's
@@ -27,6 +33,18 @@ K8S_AUTH_API_KEY; K8S_AUTH_KUBECONFIG; KUBECONFIG; ~/.kube/config.
 Exit codes: 0 done, 2 the order or command line cannot be used, 3 access denied, 4 not ready
 in time (run again to resume), 5 destroy left something behind (run it again), 6 a service
 failed, 75 busy (try later), 130/143 interrupted (run again to resume).";
+
+const EXTEND_EXAMPLES: &str = "\
+Examples:
+  tenant extend --guid x1 --for 24h
+  tenant extend --guid x1 --until 2026-12-24T18:00
+
+A life is never shortened: a tenant that lives longer already is left as it is.";
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  tenant list -e @platform.yml
+  tenant list --orphans -e @platform.yml      what has no record, with the command that removes it";
 
 const DOCTOR_EXAMPLES: &str = "\
 Examples:
@@ -65,6 +83,8 @@ pub enum Command {
     Render(RenderArgs),
     /// List the tenants of the cluster
     List(ListArgs),
+    /// Let a tenant live longer: its virtual key at LiteLLM, and its own record
+    Extend(ExtendArgs),
     /// Check that a cluster and its services are ready for tenants; changes nothing
     Doctor(DoctorArgs),
     /// Print the variables an order may set
@@ -298,10 +318,35 @@ pub struct RenderArgs {
 
 /// Arguments of `list`.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = LIST_EXAMPLES)]
 pub struct ListArgs {
+    /// What is left of tenants that have no record, with what removes it; give LiteLLM's variables, too
+    #[arg(long)]
+    pub orphans: bool,
     /// Variables that say where the cluster is, as for provision
     #[arg(long = "extra-vars", short = 'e', value_name = "VARS")]
     pub extra_vars: Vec<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub cluster: ClusterArgs,
+}
+
+/// Arguments of `extend`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXTEND_EXAMPLES)]
+pub struct ExtendArgs {
+    /// Live this long from now: 24h, 7d, 2w [default: the order's `runtime`, else 168h]
+    #[arg(long = "for", value_name = "TIME", value_parser = life, conflicts_with = "until", help_heading = "Life")]
+    pub span: Option<Duration>,
+    /// Live until then: 2026-12-24, 2026-12-24T18:00 (UTC), or with a zone 2026-12-24T18:00:00+01:00
+    #[arg(long, value_name = "MOMENT", value_parser = moment, help_heading = "Life")]
+    pub until: Option<Timestamp>,
+    /// Wait this long for a provision or destroy of the same guid to finish
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration, help_heading = "Run")]
+    pub lock_timeout: Duration,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub order: OrderArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
     pub cluster: ClusterArgs,
@@ -333,25 +378,6 @@ pub struct VariablesArgs {
     pub asciidoc: bool,
 }
 
-/// `90s`, `25m`, `1h`; a bare number is seconds.
-fn duration(text: &str) -> Result<Duration, String> {
-    let (number, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
-        Some(at) => text.split_at(at),
-        None => (text, "s"),
-    };
-    let factor = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        _ => return Err("give it as 90s, 25m or 1h".to_owned()),
-    };
-    let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
-    match seconds {
-        Some(seconds @ 1..=604_800) => Ok(Duration::from_secs(seconds)),
-        _ => Err("give a time between 1s and 168h".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -360,14 +386,5 @@ mod tests {
     fn the_command_line_is_consistent() {
         use clap::CommandFactory as _;
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn times() {
-        assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("25m"), Ok(Duration::from_mins(25)));
-        for wrong in ["", "0", "m", "1d", "-1", "99999999999999999999h", "169h"] {
-            assert!(duration(wrong).is_err(), "{wrong:?}");
-        }
     }
 }

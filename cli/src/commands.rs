@@ -2,7 +2,8 @@
 
 mod destroy;
 mod doctor;
-pub(crate) mod list;
+mod extend;
+mod list;
 mod look;
 mod many;
 mod provision;
@@ -11,6 +12,7 @@ mod results;
 
 pub use destroy::destroy;
 pub use doctor::doctor;
+pub use extend::extend;
 pub use list::list;
 pub use look::{plan, status};
 pub use provision::provision;

@@ -42,11 +42,35 @@ pub struct Lease {
     renewal: JoinHandle<()>,
 }
 
+/// Who holds a tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The tenant.
+    pub guid: String,
+    /// What it does, and where.
+    pub name: String,
+    /// Since when.
+    pub since: Option<Timestamp>,
+}
+
+/// Who holds a Lease; nobody if it is over, or its holder is known to be gone.
+pub fn holder(lease: &Object, now: Timestamp) -> Option<Holder> {
+    if expired(lease, now) {
+        return None;
+    }
+    let spec = &lease.data["spec"];
+    Some(Holder {
+        guid: lease.metadata.labels.as_ref()?.get(GUID_LABEL)?.clone(),
+        name: spec["holderIdentity"].as_str()?.to_owned(),
+        since: spec["acquireTime"].as_str().and_then(|time| time.parse().ok()),
+    })
+}
+
 /// Who wants a Lease, and what for.
 pub struct Request<'a> {
     /// The tenant.
     pub guid: &'a str,
-    /// `provision` or `destroy`.
+    /// `provision`, `destroy` or `extend`.
     pub verb: &'a str,
     /// How long to wait for somebody else to finish.
     pub patience: Duration,
@@ -69,7 +93,7 @@ impl Lease {
         lost: CancellationToken,
     ) -> Result<Option<Self>, StepError> {
         let at = ObjectRef::new(LEASE, SYSTEM_NAMESPACE, format!("tenant-{}", request.guid));
-        let me = holder(request.verb);
+        let me = identity(request.verb);
         let started = tokio::time::Instant::now();
         let mut told = false;
         loop {
@@ -219,8 +243,8 @@ fn body(guid: &str, holder: &str, now: Timestamp) -> Value {
     })
 }
 
-/// `provision by host, process 123`.
-fn holder(verb: &str) -> String {
+/// `provision on host, process 123`.
+fn identity(verb: &str) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = if host.trim().is_empty() { "an unknown host" } else { host.trim() };
     format!("{verb} on {host}, process {}", std::process::id())

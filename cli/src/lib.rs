@@ -29,6 +29,7 @@ pub mod manifest;
 pub mod names;
 pub mod opening;
 pub mod order;
+pub mod orphans;
 pub mod outputs;
 pub mod passwords;
 pub mod problem;

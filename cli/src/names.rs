@@ -12,8 +12,10 @@ use crate::order::{VarError, Vars};
 
 mod derive;
 mod label;
+mod reverse;
 
 pub use label::{Fault, Guid, HostLabel, NamespaceName, ObjectName, Username};
+pub use reverse::Named;
 
 /// Label that marks what this program manages; its value is [`MANAGER`].
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";

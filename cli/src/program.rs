@@ -130,6 +130,7 @@ async fn dispatch(command: Command, workplace: &Workplace) -> ExitCode {
         Command::Plan(args) => commands::plan(workplace, &args).await,
         Command::Render(args) => commands::render(workplace, &args).await,
         Command::List(args) => commands::list(workplace, &args).await,
+        Command::Extend(args) => commands::extend(workplace, &args).await,
         Command::Doctor(args) => commands::doctor(workplace, &args).await,
         Command::Variables(_) | Command::Completions { .. } => Ok(ExitCode::Done),
     };

@@ -5,6 +5,8 @@
 //! and names. Nothing requires it: with the record lost a re-run chooses anew and sets what it chose, and
 //! destroy works from the guid alone.
 
+mod content;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -12,13 +14,16 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tenant_kit::secret::{self, Redactor};
-use tenant_workflow::step::{Failure, StepError, StepId};
+use tenant_workflow::step::{StepError, StepId};
 use tokio::sync::Mutex;
 
+use self::content::read;
+pub use self::content::{facts, variables};
 use crate::{
     cluster::{Cluster, NAMESPACE, Object, ObjectRef, SECRET},
     names::Names,
@@ -58,6 +63,9 @@ pub struct RecordFacts {
     /// Identities of things outside the cluster, by name, such as the hash of the virtual key.
     #[serde(default)]
     pub identities: BTreeMap<String, String>,
+    /// When the tenant's life is over, RFC 3339, if that is known: that of its virtual key, or as extended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<String>,
     /// Where in its life the tenant is.
     #[serde(default)]
     pub state: Life,
@@ -136,8 +144,9 @@ impl Record {
             guid: names.guid().to_string(),
             username: names.username().to_string(),
             namespaces: names.namespaces().map(|(part, name)| (part.to_string(), name.to_string())).collect(),
-            created: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            created: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             identities: BTreeMap::new(),
+            ends: None,
             state: Life::default(),
             steps: BTreeSet::new(),
             variables: Map::new(),
@@ -149,6 +158,7 @@ impl Record {
             Some(old) => RecordFacts {
                 created: old.created,
                 identities: old.identities,
+                ends: old.ends,
                 state: old.state,
                 steps: old.steps,
                 variables: old.variables,
@@ -290,6 +300,32 @@ impl Record {
         Ok(())
     }
 
+    /// When the tenant's life is over, if that is known.
+    pub async fn end(&self) -> Option<Timestamp> {
+        self.held.lock().await.facts.ends.as_deref().and_then(|end| end.parse().ok())
+    }
+
+    /// Where in its life the tenant is.
+    pub async fn state(&self) -> Life {
+        self.held.lock().await.facts.state
+    }
+
+    /// Notes when the tenant's life is over. Nothing is written until the record is.
+    pub async fn note_end(&self, end: Timestamp) {
+        self.held.lock().await.facts.ends = Some(end.to_string());
+    }
+
+    /// Sets when the tenant's life is over, and writes the record.
+    ///
+    /// # Errors
+    ///
+    /// When the API server does not answer or refuses.
+    pub async fn extend(&self, end: Timestamp) -> Result<(), StepError> {
+        let mut held = self.held.lock().await;
+        held.facts.ends = Some(end.to_string());
+        self.write(&held).await
+    }
+
     /// Whether a step was begun and is not known to be undone.
     pub async fn holds(&self, step: StepId) -> bool {
         self.held.lock().await.facts.steps.contains(step)
@@ -316,46 +352,6 @@ impl Record {
         }
         Ok(())
     }
-}
-
-type Content = (Option<RecordFacts>, BTreeMap<String, SecretString>);
-
-/// A record's content. A damaged readable part counts as lost, a damaged secret as absent.
-fn read(at: &ObjectRef, object: &Object) -> Result<Content, StepError> {
-    let mut secrets = BTreeMap::new();
-    let mut facts = None;
-    for (key, value) in object.data["data"].as_object().into_iter().flatten() {
-        let decoded = value.as_str().and_then(|text| BASE64.decode(text).ok());
-        let Some(text) = decoded.and_then(|bytes| String::from_utf8(bytes).ok()) else { continue };
-        if key != FACTS {
-            secrets.insert(key.clone(), SecretString::from(text));
-            continue;
-        }
-        let schema = serde_json::from_str::<Value>(&text).ok().and_then(|value| value["schema"].as_u64());
-        if schema.is_some_and(|schema| schema > u64::from(SCHEMA)) {
-            return Err(StepError::new(Failure::Usage, format!("read the tenant record {at}"))
-                .because(format!("it was written by a newer tenant (schema {})", schema.unwrap_or_default()))
-                .hint("use that version, or a later one"));
-        }
-        facts = serde_json::from_str(&text).ok();
-    }
-    Ok((facts, secrets))
-}
-
-/// What an order said, from its stored record: the defaults of an order that is given by its guid alone. Names
-/// come first: they are what finds everything else.
-pub fn variables(object: &Object) -> Map<String, Value> {
-    let Ok((facts, secrets)) = read(&location(""), object) else { return Map::new() };
-    let mut variables = facts.map(|facts| facts.variables).unwrap_or_default();
-    if let Some(key) = secrets.get(MASTER_KEY) {
-        variables.insert(MASTER_KEY.to_owned(), json!(key.expose_secret()));
-    }
-    variables
-}
-
-/// What a stored record says, for `list` and for finding the names of an order from its guid alone.
-pub fn facts(object: &Object) -> Option<RecordFacts> {
-    read(&location(""), object).ok()?.0
 }
 
 /// A key of 64 hexadecimal characters, as LibreChat documents for its encryption and token keys.

@@ -10,8 +10,7 @@ use std::fmt;
 
 use crate::{
     cluster::{CLUSTER_ROLE, INGRESS_CONFIG, Kind, LEASE, NAMESPACE, SECRET, STORAGE_CLASS},
-    commands::list,
-    record,
+    orphans, record,
     steps::{
         app_project, application_sets, console_embed, gitea_instance, gitea_user, keycloak_user, mcp_servers,
         namespaces, showroom,
@@ -128,7 +127,7 @@ pub const TABLE: &[(&str, &[Right])] = &[
     ("application-sets", application_sets::RIGHTS),
     ("console-embed", console_embed::RIGHTS),
     ("showroom", showroom::RIGHTS),
-    ("list", list::RIGHTS),
+    ("list", orphans::RIGHTS),
     ("doctor", &[Right::on(STORAGE_CLASS, &[Verb::List])]),
 ];
 

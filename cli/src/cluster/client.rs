@@ -165,6 +165,28 @@ impl Cluster {
         }
     }
 
+    /// As [`Cluster::list`], but without what is in the objects: metadata only.
+    ///
+    /// # Errors
+    ///
+    /// When the API server does not answer or refuses. A kind that is not served has no objects.
+    pub async fn headers(
+        &self,
+        kind: &Kind,
+        namespace: &str,
+        labels: &str,
+    ) -> Result<Vec<Object>, ClusterError> {
+        let _waiting = self.meter.waiting();
+        match self.api(kind, namespace).list_metadata(&ListParams::default().labels(labels)).await {
+            Ok(list) => {
+                let bare = |metadata| Object { types: None, metadata, data: Value::Null };
+                Ok(list.items.into_iter().map(|item| bare(item.metadata)).collect())
+            }
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Vec::new()),
+            Err(error) => Err(failed("list", kind.plural, &error)),
+        }
+    }
+
     /// Creates an object; `None` when there is one of that name already.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use super::{
     printer::bold,
     wording::{duration, line},
 };
+use crate::lease::Holder;
 
 /// Rows of cells under headings. The last column's cells may have several lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,10 +32,14 @@ pub struct Tenant {
     pub user: String,
     /// When it was first provisioned, if known.
     pub created: Option<Timestamp>,
+    /// When its life is over, if known.
+    pub ends: Option<Timestamp>,
     /// How many namespaces it has.
     pub namespaces: usize,
     /// The state in one word.
     pub state: String,
+    /// Who works on it, if anybody.
+    pub holder: Option<Holder>,
 }
 
 impl Table {
@@ -86,14 +91,26 @@ impl Table {
 
     /// `list`: the tenants there are, and how old they are now.
     pub fn list<'a>(tenants: impl IntoIterator<Item = &'a Tenant>, now: Timestamp) -> Self {
-        let mut table = Self::new(&["GUID", "USER", "CREATED", "AGE", "NAMESPACES", "STATE"]);
-        for Tenant { guid, user, created, namespaces, state } in tenants {
-            let date =
-                created.map_or_else(|| "unknown".to_owned(), |at| at.strftime("%F %R UTC").to_string());
+        let mut table =
+            Self::new(&["GUID", "USER", "CREATED", "AGE", "ENDS", "NAMESPACES", "STATE", "HELD BY"]);
+        for Tenant { guid, user, created, ends, namespaces, state, holder } in tenants {
+            let date = created.map_or_else(|| "unknown".to_owned(), moment);
+            let end = ends.map_or_else(
+                || "-".to_owned(),
+                |end| if end < now { "over".to_owned() } else { moment(end) },
+            );
+            let held = holder.as_ref().map_or_else(
+                || "-".to_owned(),
+                |Holder { name, since, .. }| {
+                    let since = since.map(|since| format!(" (since {})", since.strftime("%F %T UTC")));
+                    format!("{name}{}", since.unwrap_or_default())
+                },
+            );
             // A record from a clock ahead of ours is new.
             let age = |at| duration(Duration::try_from(now.duration_since(at)).unwrap_or_default());
             let age = created.map_or_else(String::new, age);
-            table.row([guid.clone(), user.clone(), date, age, namespaces.to_string(), state.clone()]);
+            let count = namespaces.to_string();
+            table.row([guid.clone(), user.clone(), date, age, end, count, state.clone(), held]);
         }
         table
     }
@@ -150,6 +167,11 @@ fn unseen(ending: &Ending) -> (&'static str, String) {
         Ending::Seen(seen) => (entry::state(seen.state), seen.details.join("\n")),
         Ending::Done(Outcome { summary, .. }) => ("done", summary.clone()),
     }
+}
+
+/// A moment for people, to the minute.
+fn moment(at: Timestamp) -> String {
+    at.strftime("%F %R UTC").to_string()
 }
 
 /// `line` in at most `width` columns, its loss marked.

@@ -10,6 +10,9 @@ use crate::order::lenient;
 /// What a token may do: read the user and repositories, read and write issues (provisioning.md 2.5).
 pub const TOKEN_SCOPES: [&str; 4] = ["read:user", "read:repository", "read:issue", "write:issue"];
 
+/// Users a page: the most Gitea gives unless configured otherwise.
+const PAGE: u32 = 50;
+
 /// A Gitea instance.
 #[derive(Clone)]
 pub struct Gitea {
@@ -62,6 +65,28 @@ impl Gitea {
             (404, _) => Ok(None),
             _ => Err(self.service.unexpected(&operation, &answer)),
         }
+    }
+
+    /// Names of all users.
+    ///
+    /// # Errors
+    ///
+    /// When Gitea does not answer or refuses.
+    pub async fn users(&self, admin: &Login) -> Result<Vec<String>, ServiceError> {
+        let operation = "list users";
+        let mut names = Vec::new();
+        for page in 1.. {
+            let path = format!("/admin/users?page={page}&limit={PAGE}");
+            let answer = self.call(operation, Method::GET, &path, admin, None).await?;
+            let Some(users) = answer.body.as_array().filter(|_| answer.status == 200) else {
+                return Err(self.service.unexpected(operation, &answer));
+            };
+            names.extend(users.iter().filter_map(|user| user["login"].as_str().map(str::to_owned)));
+            if users.is_empty() {
+                break;
+            }
+        }
+        Ok(names)
     }
 
     /// Creates a user; `None` when there is one of that name already.

@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use super::{Service, ServiceError, call::Answer, web::encoded};
 
+/// Users a page: Keycloak's own default.
+const PAGE: usize = 100;
+
 /// A realm of a Keycloak server, used as an admin of the server.
 pub struct Realm {
     service: Service,
@@ -58,6 +61,27 @@ impl Realm {
         };
         let found = users.iter().find(|user| user["username"] == username);
         Ok(found.and_then(|user| user["id"].as_str()).map(str::to_owned))
+    }
+
+    /// Names of the users that contain `part`.
+    ///
+    /// # Errors
+    ///
+    /// When Keycloak does not answer or refuses.
+    pub async fn users(&self, part: &str) -> Result<Vec<String>, ServiceError> {
+        let operation = format!("list users called {part}…");
+        let mut names = Vec::new();
+        loop {
+            let query = format!("/users?username={}&first={}&max={PAGE}", encoded(part), names.len());
+            let answer = self.call(&operation, Method::GET, &query, None).await?;
+            let Some(users) = answer.body.as_array().filter(|_| answer.status == 200) else {
+                return Err(self.service.unexpected(&operation, &answer));
+            };
+            names.extend(users.iter().map(|user| user["username"].as_str().unwrap_or_default().to_owned()));
+            if users.len() < PAGE {
+                return Ok(names);
+            }
+        }
     }
 
     /// Creates a user; `false` when there is one of that name already.

@@ -1,10 +1,14 @@
 //! LiteLLM's key API (provisioning.md 5, and LiteLLM's published OpenAPI for paging and filters).
 
+use jiff::Timestamp;
 use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use super::{Service, ServiceError};
+
+/// Keys a page; the most there is.
+const PAGE: u32 = 100;
 
 /// A LiteLLM proxy, used as its admin.
 #[derive(Clone)]
@@ -19,6 +23,17 @@ pub struct VirtualKey {
     pub value: SecretString,
     /// SHA-256 of the value, LiteLLM's identity of the key.
     pub id: String,
+    /// When it ends, if it does and that is known.
+    pub ends: Option<Timestamp>,
+}
+
+/// What the proxy says about a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyInfo {
+    /// When it ends; never, if nothing.
+    pub ends: Option<Timestamp>,
+    /// The models it may use.
+    pub models: Vec<String>,
 }
 
 /// What creating a key came to.
@@ -56,19 +71,20 @@ impl LiteLlm {
                 let id =
                     ["token_id", "token", "key_id"].iter().find_map(|field| answer.body[*field].as_str());
                 let id = id.filter(|id| *id != value).map_or_else(|| hash(value), str::to_owned);
-                Ok(Created::Key(VirtualKey { value: SecretString::from(value.to_owned()), id }))
+                let ends = time(&answer.body["expires"]);
+                Ok(Created::Key(VirtualKey { value: SecretString::from(value.to_owned()), id, ends }))
             }
             400 if answer.body.to_string().contains("already exists") => Ok(Created::AliasTaken),
             _ => Err(self.service.unexpected(&operation, &answer)),
         }
     }
 
-    /// Whether a key is still known and still carries `alias`.
+    /// What the proxy knows about a key, if it still does and the key still carries `alias`.
     ///
     /// # Errors
     ///
     /// When the proxy does not answer or refuses.
-    pub async fn knows(&self, id: &str, alias: &str) -> Result<bool, ServiceError> {
+    pub async fn info(&self, id: &str, alias: &str) -> Result<Option<KeyInfo>, ServiceError> {
         let operation = format!("look up key {alias}");
         let path = format!("/key/info?key={}", super::web::encoded(id));
         let answer = self.call(&operation, Method::GET, &path, None).await?;
@@ -79,9 +95,15 @@ impl LiteLlm {
                 let deleted = deleted
                     .iter()
                     .any(|place| answer.body.pointer(place).is_some_and(|status| status == "deleted"));
-                Ok(answer.body["info"]["key_alias"] == alias && !deleted)
+                let info = &answer.body["info"];
+                let models = info["models"].as_array().into_iter().flatten();
+                let known = KeyInfo {
+                    ends: time(&info["expires"]),
+                    models: models.filter_map(|model| model.as_str().map(str::to_owned)).collect(),
+                };
+                Ok((info["key_alias"] == alias && !deleted).then_some(known))
             }
-            404 => Ok(false),
+            404 => Ok(None),
             _ => Err(self.service.unexpected(&operation, &answer)),
         }
     }
@@ -100,6 +122,44 @@ impl LiteLlm {
             (200, None) => Err(self.service.malformed(&operation, "the answer holds no total_count")),
             _ => Err(self.service.unexpected(&operation, &answer)),
         }
+    }
+
+    /// Lets a key live for `seconds` from now; `false` when there is none of this id.
+    ///
+    /// # Errors
+    ///
+    /// When the proxy does not answer or refuses.
+    pub async fn extend(&self, id: &str, alias: &str, seconds: u64) -> Result<bool, ServiceError> {
+        let operation = format!("extend key {alias}");
+        let body = json!({"key": id, "duration": format!("{seconds}s")});
+        let answer = self.call(&operation, Method::POST, "/key/update", Some(&body)).await?;
+        match answer.status {
+            200 | 201 => Ok(true),
+            404 => Ok(false),
+            _ => Err(self.service.unexpected(&operation, &answer)),
+        }
+    }
+
+    /// The aliases of all keys, newest first.
+    ///
+    /// # Errors
+    ///
+    /// When the proxy does not answer or refuses.
+    pub async fn aliases(&self) -> Result<Vec<String>, ServiceError> {
+        let operation = "list all keys";
+        let mut aliases = Vec::new();
+        for page in 1.. {
+            let path = format!("/key/list?page={page}&size={PAGE}&return_full_object=true");
+            let answer = self.call(operation, Method::GET, &path, None).await?;
+            let Some(keys) = answer.body["keys"].as_array().filter(|_| answer.status == 200) else {
+                return Err(self.service.unexpected(operation, &answer));
+            };
+            aliases.extend(keys.iter().filter_map(|key| key["key_alias"].as_str().map(str::to_owned)));
+            if keys.is_empty() || answer.body["total_pages"].as_u64().is_none_or(|pages| page >= pages) {
+                break;
+            }
+        }
+        Ok(aliases)
     }
 
     /// The models the proxy offers, sorted.
@@ -145,6 +205,12 @@ impl LiteLlm {
         let authorised = |request: RequestBuilder| request.bearer_auth(self.master_key.expose_secret());
         self.service.send_json(operation, method, path, body, authorised).await
     }
+}
+
+/// A moment as LiteLLM writes it: RFC 3339, or (older versions) without a zone, which is UTC.
+fn time(value: &Value) -> Option<Timestamp> {
+    let text = value.as_str()?;
+    text.parse().ok().or_else(|| format!("{text}Z").parse().ok())
 }
 
 fn hash(key: &str) -> String {

@@ -32,6 +32,8 @@ pub const RIGHTS: &[Right] = &[
     Right::on(ROUTE, &[Verb::Get]),
 ];
 
+/// A tenant's share of Argo CD's objects is kept under a field manager of this and the guid.
+pub const FIELD_MANAGER_PREFIX: &str = "tenant-";
 /// Argo CD's secret, in which local accounts have their password hashes.
 pub const ACCOUNTS: &str = "argocd-secret";
 
@@ -131,7 +133,7 @@ impl AppProject {
     }
 
     fn manager(&self) -> String {
-        format!("tenant-{}", self.tenant.names.guid())
+        format!("{FIELD_MANAGER_PREFIX}{}", self.tenant.names.guid())
     }
 
     /// Gives the user a local account; `None` where Argo CD is not OpenShift GitOps.

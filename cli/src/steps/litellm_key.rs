@@ -20,7 +20,7 @@ use crate::{
 
 const PREFIX: &str = "ocp4_workload_litellm_virtual_keys_";
 /// Where the record keeps the key's value, and its identity.
-const RECORDED: &str = "litellm-key";
+pub const RECORDED: &str = "litellm-key";
 
 /// What an order says about the key.
 #[derive(Debug, Clone)]
@@ -60,12 +60,6 @@ impl Settings {
                 models.push(docling);
             }
         }
-        let user_info: Option<Map<String, Value>> = vars.map(&["agnosticd_user_info"])?;
-        let runtime = user_info.as_ref().and_then(|info| info.get("runtime")).and_then(|hours| match hours {
-            Value::Number(hours) => Some(format!("{hours}h")),
-            Value::String(hours) if !hours.trim().is_empty() => Some(format!("{}h", hours.trim())),
-            _ => None,
-        });
         let configured = vars.text(&[&name("duration")])?.unwrap_or_else(|| "30d".to_owned());
         let email = vars.text(&["email", "requester_email", "requester"])?;
         let text = |names: &[&str], default: &str| {
@@ -86,7 +80,7 @@ impl Settings {
             verify: vars.flag(&[&name("verify_ssl")])?.unwrap_or(true),
             timeout: vars.integer(&[&name("api_timeout")])?.and_then(|s| u64::try_from(s).ok()).unwrap_or(30),
             models,
-            duration: runtime.unwrap_or(configured),
+            duration: runtime(vars)?.unwrap_or(configured),
             user_id: vars
                 .text(&[&name("user_id_format")])?
                 .or(email)
@@ -114,6 +108,20 @@ impl Settings {
     pub fn models(&self) -> &[String] {
         &self.models
     }
+}
+
+/// How long the order is to run, such as `72h`, if it says so (provisioning.md 5.5).
+///
+/// # Errors
+///
+/// When the variable is no map.
+pub fn runtime(vars: &Vars) -> Result<Option<String>, VarError> {
+    let info: Option<Map<String, Value>> = vars.map(&["agnosticd_user_info"])?;
+    Ok(info.as_ref().and_then(|info| info.get("runtime")).and_then(|hours| match hours {
+        Value::Number(hours) => Some(format!("{hours}h")),
+        Value::String(hours) if !hours.trim().is_empty() => Some(format!("{}h", hours.trim())),
+        _ => None,
+    }))
 }
 
 /// The step. It works without a cluster, so it holds the few parts of the tenant it needs.
@@ -198,8 +206,8 @@ impl LiteLlmKey {
         let (Some(value), Some(id)) = (record.secret(RECORDED).await, record.identity(RECORDED).await) else {
             return Ok(None);
         };
-        let known = self.litellm()?.knows(&id, &self.alias).await?;
-        Ok(known.then_some(VirtualKey { value, id }))
+        let known = self.litellm()?.info(&id, &self.alias).await?;
+        Ok(known.map(|info| VirtualKey { value, id, ends: info.ends }))
     }
 
     /// A new key. One that holds the alias already is of no use to anyone (its value cannot be read), and is
@@ -289,6 +297,9 @@ impl Step for LiteLlmKey {
                 return Ok(Outcome::unchanged(summary));
             }
             let key = self.create(scope).await?;
+            if let Some(end) = key.ends {
+                self.parts.record().note_end(end).await;
+            }
             self.parts.record().keep(RECORDED, &key.value, &[(RECORDED, &key.id)]).await?;
             self.fill(key)?;
             Ok(Outcome::changed(summary))

@@ -76,21 +76,31 @@ fn list() {
         guid: guid.to_owned(),
         user: format!("user-{guid}"),
         created: created.map(|at| at.parse().unwrap()),
+        ends: created.map(|_| "2026-11-05T18:00:00Z".parse().unwrap()),
         namespaces: 6,
         state: state.to_owned(),
+        holder: None,
     };
+    let held = Holder {
+        guid: "held".to_owned(),
+        name: "extend on host, process 7".to_owned(),
+        since: Some("2026-11-05T11:59:58Z".parse().unwrap()),
+    };
+    let over = Some("2026-11-05T11:59:59Z".parse().unwrap());
     let tenants = [
         tenant("x1", Some("2026-11-02T08:30:00Z"), "provisioned"),
         tenant("another-guid", Some("2026-11-05T11:56:30Z"), "failed"),
         tenant("ahead", Some("2026-11-05T12:00:05Z"), "provisioned"),
         tenant("lost", None, "no record"),
+        Tenant { ends: over, holder: Some(held), ..tenant("held", Some("2026-11-02T08:30:00Z"), "ready") },
     ];
     assert_snapshot!(plain(&Table::list(&tenants, now), None), @"
-    GUID          USER               CREATED               AGE         NAMESPACES  STATE
-    x1            user-x1            2026-11-02 08:30 UTC  3 d 3 h     6           provisioned
-    another-guid  user-another-guid  2026-11-05 11:56 UTC  3 min 30 s  6           failed
-    ahead         user-ahead         2026-11-05 12:00 UTC  0 ms        6           provisioned
-    lost          user-lost          unknown                           6           no record
+    GUID          USER               CREATED               AGE         ENDS                  NAMESPACES  STATE        HELD BY
+    x1            user-x1            2026-11-02 08:30 UTC  3 d 3 h     2026-11-05 18:00 UTC  6           provisioned  -
+    another-guid  user-another-guid  2026-11-05 11:56 UTC  3 min 30 s  2026-11-05 18:00 UTC  6           failed       -
+    ahead         user-ahead         2026-11-05 12:00 UTC  0 ms        2026-11-05 18:00 UTC  6           provisioned  -
+    lost          user-lost          unknown                           -                     6           no record    -
+    held          user-held          2026-11-02 08:30 UTC  3 d 3 h     over                  6           ready        extend on host, process 7 (since 2026-11-05 11:59:58 UTC)
     ");
 }
 
@@ -110,7 +120,7 @@ fn a_terminal_cuts_and_a_pipe_does_not() {
 fn an_empty_table_has_its_headings() {
     assert_eq!(
         plain(&Table::list([], Timestamp::UNIX_EPOCH), None),
-        "GUID  USER  CREATED  AGE  NAMESPACES  STATE\n"
+        "GUID  USER  CREATED  AGE  ENDS  NAMESPACES  STATE  HELD BY\n"
     );
 }
 
