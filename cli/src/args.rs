@@ -346,6 +346,9 @@ pub struct ExtendArgs {
     pub lock_timeout: Duration,
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
+    pub tenant: GuidArg,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
     pub order: OrderArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]

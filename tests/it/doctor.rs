@@ -12,7 +12,6 @@ use k8s_openapi::{
 use kube::{
     Api,
     api::{DeleteParams, PostParams},
-    runtime::{conditions::is_deleted, wait::await_condition},
 };
 use serde_json::{Value, json};
 use tenant_cli::exit::ExitCode;
@@ -20,6 +19,7 @@ use tenant_lab::faults::{Behaviour, StandIn};
 
 use crate::{
     program::{Ended, Program},
+    refusals::gone,
     versions::{moved, settled},
     world::{World, order_file},
 };
@@ -193,9 +193,9 @@ async fn a_cluster_without_gitea_is_told_before_the_event() {
 
     let definitions: Api<CustomResourceDefinition> = Api::all(client);
     let name = "gitea.pfe.rhpds.com";
-    let gone = definitions.delete(name, &DeleteParams::default()).await.expect("there is a definition");
-    let uid = gone.left().and_then(|object| object.metadata.uid).expect("a deletion under way has a UID");
-    await_condition(definitions, name, is_deleted(&uid)).await.expect("the definition goes");
+    let deleted = definitions.delete(name, &DeleteParams::default()).await.expect("there is a definition");
+    let uid = deleted.left().and_then(|object| object.metadata.uid).expect("a deletion under way has a UID");
+    gone(definitions, name, &uid).await;
     let ended = doctor(&world).run().expect(ExitCode::Usage);
     finds(&ended, "kinds", "problem", "Gitea (pfe.rhpds.com) is not served");
 }

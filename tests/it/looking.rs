@@ -110,7 +110,7 @@ async fn tenants_are_listed() {
         let line = ended.stdout.lines().find(|line| line.starts_with(guid));
         let line = line.unwrap_or_else(|| panic!("no {guid}: {ended}"));
         assert!(
-            line.contains(&format!("user-{guid}")) && line.ends_with("-") && line.contains(" ready "),
+            line.contains(&format!("user-{guid}")) && line.ends_with('-') && line.contains(" ready "),
             "{line}"
         );
     }

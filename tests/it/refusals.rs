@@ -217,7 +217,8 @@ async fn a_cluster_without_an_operator() {
     assert!(difference.is_empty(), "destroy left or took something:\n{}", difference.join("\n"));
 }
 
-async fn gone(definitions: Api<CustomResourceDefinition>, name: &str, uid: &str) {
+/// Waits until a kind's definition is gone.
+pub(crate) async fn gone(definitions: Api<CustomResourceDefinition>, name: &str, uid: &str) {
     use futures::StreamExt as _;
     let condition = is_deleted(uid);
     let mut seen = Box::pin(kube::runtime::watcher::watch_object(definitions, name));

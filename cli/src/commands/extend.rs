@@ -42,7 +42,7 @@ enum Key {
 ///
 /// A moment in the past, a guid without a tenant, and what a cluster or LiteLLM refuses.
 pub async fn extend(workplace: &Workplace, args: &ExtendArgs) -> Result<ExitCode, Problem> {
-    let read = workplace.read(&args.order, None)?;
+    let read = workplace.read(args.tenant.guid.as_deref(), &args.order, None)?;
     let end = wanted(args, &read.vars, Timestamp::now())?;
     let cluster = workplace.connect(&args.cluster, &read.vars).await?;
     // a guid nobody has is told before anything is written, the Lease included
@@ -104,7 +104,7 @@ async fn run(
             workplace.printer.status(&told);
         }
     }
-    workplace.account(&read.guid);
+    workplace.account(Some(&read.guid));
     Ok(ExitCode::Done)
 }
 

@@ -101,7 +101,8 @@ async fn orphans(
     let domain = opening::domain(&settings, &cluster, Purpose::Destroy).await?;
     let web = workplace.web(&args.cluster, &settings, &domain)?;
     let recorded = Recorded::new(&recorded(&cluster).await?);
-    let found = Grounds { cluster, settings, domain, web }.search(&recorded).await?;
+    let grounds = Grounds { cluster, settings, domain, web };
+    let found = Box::pin(grounds.search(&recorded)).await?;
     match workplace.printer.format() {
         Format::Text => {
             if found.orphans.is_empty() {
