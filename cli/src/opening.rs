@@ -330,6 +330,7 @@ pub fn ingredients(tenant: &Arc<Tenant>, settings: Settings, passwords: Password
             passwords.librechat.clone(),
             gitea,
         ),
+        key_told: settings.litellm_key.told,
     };
     Ingredients { tenant: Arc::clone(tenant), settings, passwords, order }
 }

@@ -19,6 +19,8 @@ pub struct Order {
     pub argo_cd_password: SecretString,
     /// Where the applications answer.
     pub applications: Applications,
+    /// Whether the messages tell the virtual key; the data do in any case.
+    pub key_told: bool,
 }
 
 /// Where the tenant's applications answer.
@@ -47,7 +49,7 @@ pub fn user_data(tenant: &Tenant, order: &Order, ran: impl Fn(StepId) -> bool) -
     if !personal.is_empty() {
         data.merge_user(username, personal);
     }
-    for message in messages(tenant, &ran) {
+    for message in messages(tenant, order.key_told, &ran) {
         data.message(message);
     }
     if let Some(guide) = tenant.facts.showroom.peek().filter(|_| ran("showroom")) {
@@ -138,14 +140,14 @@ fn personal(tenant: &Tenant, order: &Order, ran: &impl Fn(StepId) -> bool) -> Ma
     data
 }
 
-fn messages(tenant: &Tenant, ran: &impl Fn(StepId) -> bool) -> Vec<String> {
+fn messages(tenant: &Tenant, key_told: bool, ran: &impl Fn(StepId) -> bool) -> Vec<String> {
     let facts = &tenant.facts;
     let project = facts.argo_cd.peek().filter(|_| ran("app-project"));
     let mut all: Vec<String> = project
         .map(|one| format!("OpenShift GitOps AppProject created: {}", one.project))
         .into_iter()
         .collect();
-    if let Some(key) = facts.litellm.peek().filter(|_| ran("litellm-key")) {
+    if let Some(key) = facts.litellm.peek().filter(|_| key_told && ran("litellm-key")) {
         all.push(format!("LiteMaaS API Base URL: {}/v1", key.endpoint));
         all.push(format!("LiteMaaS Virtual Key: {}", key.value.expose_secret()));
         all.push(format!("Available Models: {}", key.models.join(", ")));

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the collection against a lab: every catalog of `data`, forth and back, twice each way.
 
-    cargo test --workspace ansible
+    cargo test --workspace -- ansible
 
 or, by hand, with a Python that has the packages of requirements.txt:
 

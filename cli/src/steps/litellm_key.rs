@@ -38,6 +38,8 @@ pub struct Settings {
     user_id: String,
     metadata: Map<String, Value>,
     max_budget: Option<f64>,
+    /// Whether the messages tell the key.
+    pub told: bool,
 }
 
 impl Settings {
@@ -87,6 +89,7 @@ impl Settings {
                 .unwrap_or_else(|| format!("{guid}@lab.opentlc.com")),
             metadata,
             max_budget: vars.text(&[&name("max_budget")])?.and_then(|budget| budget.parse().ok()),
+            told: vars.flag(&[&name("enable_user_info_messages")])?.unwrap_or(true),
         })
     }
 

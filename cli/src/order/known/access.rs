@@ -49,8 +49,8 @@ pub(super) const GROUPS: &[Group] = &[
             row("catalog_item", Text, "recorded with the LLM key"),
             row("catalog_item_name", Text, "recorded with the LLM key when there is no `catalog_item`"),
             row("purpose", Text, "informational"),
-            row("num_users", Integer, "number of LLM keys; only one user per tenant is set up (1)"),
-            row("ocp4_workload_multi_user", Flag, "one LLM key per user; accepted"),
+            row("num_users", Integer, "accepted; a tenant has one user and one LLM key"),
+            row("ocp4_workload_multi_user", Flag, "accepted; one LLM key per tenant"),
             row("ocp4_workload_user_count", Integer, "number of users of the multi-user mode; accepted"),
             row("ocp4_workload_user_base", Text, "user names of the multi-user mode (`user`); accepted"),
             row(
