@@ -74,7 +74,7 @@ pub enum Command {
     /// Set a tenant up; run again to resume or to repair
     Provision(ChangeArgs),
     /// Remove a tenant, whatever state it is in
-    Destroy(ChangeArgs),
+    Destroy(DestroyArgs),
     /// Look at a tenant, step by step; changes nothing
     Status(LookArgs),
     /// Say what provision would do; changes nothing
@@ -280,6 +280,18 @@ pub struct ChangeArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
     pub cluster: ClusterArgs,
+}
+
+/// Arguments of `destroy`.
+#[derive(Debug, Clone, Args)]
+pub struct DestroyArgs {
+    /// Take the finalizers away from what an earlier destroy left half deleted, and list them: for when whoever
+    /// should finish is gone. What they guard, outside of the cluster too, may be left behind
+    #[arg(long, help_heading = "Run")]
+    pub force_finalizers: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub change: ChangeArgs,
 }
 
 /// Arguments of `status` and `plan`.

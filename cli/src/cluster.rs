@@ -9,7 +9,9 @@ mod access;
 mod client;
 mod compare;
 mod error;
+mod hindrance;
 mod kind;
+mod release;
 mod remove;
 mod review;
 mod transport;
@@ -19,6 +21,7 @@ mod watch;
 pub use access::{Access, AccessError, Via};
 pub use client::{Applied, Cluster, complete};
 pub use error::{Cause, ClusterError};
+pub use hindrance::{Hindrance, of_deployment};
 pub use kind::{
     APP_PROJECT, APPLICATION, APPLICATION_SET, ARGO_CD, CLUSTER_QUOTA, CLUSTER_ROLE, CONFIG_MAP,
     CONSOLE_CONFIG, DEPLOYMENT, GITEA, IDENTITY, INGRESS, INGRESS_CONFIG, INGRESS_CONTROLLER, Kind, LEASE,
@@ -26,6 +29,7 @@ pub use kind::{
     SCC, SECRET, SERVICE, SERVICE_ACCOUNT, STORAGE_CLASS, USER, VOLUME_CLAIM,
 };
 pub use kube::core::DynamicObject as Object;
+pub use release::Released;
 pub use remove::{Removal, carries};
 pub use wait::{Found, Select, Verdict, remaining};
 

@@ -3,6 +3,7 @@
 mod destroy;
 mod doctor;
 mod extend;
+mod force;
 mod list;
 mod look;
 mod many;

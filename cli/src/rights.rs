@@ -9,7 +9,7 @@ pub mod role;
 use std::fmt;
 
 use crate::{
-    cluster::{CLUSTER_ROLE, INGRESS_CONFIG, Kind, LEASE, NAMESPACE, SECRET, STORAGE_CLASS},
+    cluster::{CLUSTER_ROLE, DEPLOYMENT, INGRESS_CONFIG, Kind, LEASE, NAMESPACE, POD, SECRET, STORAGE_CLASS},
     orphans, record,
     steps::{
         app_project, application_sets, console_embed, gitea_instance, gitea_user, keycloak_user, mcp_servers,
@@ -127,6 +127,8 @@ pub const TABLE: &[(&str, &[Right])] = &[
     ("application-sets", application_sets::RIGHTS),
     ("console-embed", console_embed::RIGHTS),
     ("showroom", showroom::RIGHTS),
+    // asked only when a workload takes long
+    ("explanations", &[Right::on(DEPLOYMENT, &[Verb::List]), Right::on(POD, &[Verb::List])]),
     ("list", orphans::RIGHTS),
     ("doctor", &[Right::on(STORAGE_CLASS, &[Verb::List])]),
 ];

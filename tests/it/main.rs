@@ -20,5 +20,6 @@ mod secrecy;
 mod selection;
 mod signals;
 mod structure;
+mod stuck;
 mod versions;
 mod world;

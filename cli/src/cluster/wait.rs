@@ -1,6 +1,6 @@
 //! Waiting by watch: no polling, survives API hiccups, and always says what it last saw.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tenant_workflow::{
     scope::Scope,
@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::{
     Cluster, Kind, Object, ObjectRef,
     client::failed,
+    hindrance::Hindrance,
     watch::{Key, Objects, Trouble, View, refusal},
 };
 use crate::names::GUID_LABEL;
@@ -35,6 +36,8 @@ pub enum Verdict<T> {
     Done(T),
     /// Not yet; what is missing, in a few words.
     NotYet(String),
+    /// Not yet, and hardly by itself; what keeps it, and the command that helps.
+    Held(Hindrance),
     /// It will never come; why.
     Never(StepError),
 }
@@ -62,14 +65,14 @@ impl Cluster {
         let mut view = watch.view();
         view.mark_changed();
         let deadline = self.patience.map(|patience| (patience, Instant::now() + patience));
-        let mut last = "nothing yet".to_owned();
+        let mut last = Hindrance { seen: "nothing yet".to_owned(), remedy: String::new() };
         loop {
             let news = async { view.changed().await.is_ok() };
             let alive = match deadline {
                 None => news.await,
                 Some((patience, at)) => match tokio::time::timeout_at(at, news).await {
                     Ok(alive) => alive,
-                    Err(_) => return Err(impatient(what, patience, &last)),
+                    Err(_) => return Err(impatient(scope, what, patience, last)),
                 },
             };
             let seen = look(&view.borrow_and_update(), namespace, select);
@@ -79,8 +82,8 @@ impl Cluster {
                     return Err(refused.unwrap_or_else(|| ended(what)));
                 }
                 Looked::Broken(trouble) => {
-                    last = format!("the watch broke off and is taken up again: {trouble}");
-                    scope.waiting(what, &last);
+                    last.seen = format!("the watch broke off and is taken up again: {trouble}");
+                    scope.waiting(what, &last.seen);
                     continue;
                 }
                 Looked::Nothing if alive => continue,
@@ -99,7 +102,11 @@ impl Cluster {
                 }
                 Verdict::NotYet(seen) => {
                     scope.waiting(what, &seen);
-                    last = seen;
+                    last = Hindrance { seen, remedy: String::new() };
+                }
+                Verdict::Held(hindrance) => {
+                    scope.held_up(what, &hindrance.seen, &hindrance.remedy);
+                    last = hindrance;
                 }
                 Verdict::Never(error) => return Err(error),
             }
@@ -135,7 +142,9 @@ impl Cluster {
         let what = format!("{at} to be gone");
         let select = Select::Ours(&at.name, labels);
         self.until(scope, &what, &at.kind, &at.namespace, select, |objects| match objects.get(&at.name) {
-            Some(object) if object.metadata.uid.as_deref() == Some(uid) => Verdict::NotYet(remaining(object)),
+            Some(object) if object.metadata.uid.as_deref() == Some(uid) => {
+                Verdict::Held(Hindrance::to_deletion(at, remaining(object)))
+            }
             _ => Verdict::Done(()),
         })
         .await
@@ -207,10 +216,21 @@ fn has_all(object: &Object, labels: &str) -> bool {
         .all(|(key, value)| own.and_then(|own| own.get(key)).is_some_and(|found| found == value))
 }
 
-fn impatient(what: &str, patience: std::time::Duration, last: &str) -> StepError {
+/// The end of a wait that took too long; what hinders it may be known from elsewhere.
+fn impatient(scope: &Scope, what: &str, patience: Duration, mut last: Hindrance) -> StepError {
+    if last.remedy.is_empty()
+        && let Some((seen, remedy)) = scope.hindrance()
+    {
+        last = Hindrance { seen: format!("{}; {seen}", last.seen), remedy };
+    }
+    let go_on = "run again to go on from here, or give it more time with --wait-timeout";
+    let hint = match last.remedy.as_str() {
+        "" => go_on.to_owned(),
+        remedy => format!("{remedy}; {go_on}"),
+    };
     StepError::new(Failure::TimedOut, format!("wait for {what}"))
-        .because(format!("not there after {} s; last seen: {last}", patience.as_secs()))
-        .hint("run again to go on from here, or give it more time with --wait-timeout")
+        .because(format!("not done after {} s; last seen: {}", patience.as_secs(), last.seen))
+        .hint(hint)
 }
 
 fn ended(what: &str) -> StepError {

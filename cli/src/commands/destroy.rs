@@ -11,7 +11,7 @@ use tenant_workflow::{
 
 use super::many::{self, Ended as Outcome};
 use crate::{
-    args::ChangeArgs,
+    args::DestroyArgs,
     cluster::Cluster,
     exit::ExitCode,
     facts::Facts,
@@ -31,8 +31,8 @@ use crate::{
 /// # Errors
 ///
 /// Whatever keeps the run from starting; what is left behind is told by its events and the exit code.
-pub async fn destroy(workplace: &Workplace, args: &ChangeArgs) -> Result<ExitCode, Problem> {
-    let guids = many::guids(&args.tenants)?;
+pub async fn destroy(workplace: &Workplace, args: &DestroyArgs) -> Result<ExitCode, Problem> {
+    let guids = many::guids(&args.change.tenants)?;
     if let [] | [_] = guids.as_slice() {
         return Ok(one(workplace, args, guids.first().map(String::as_str)).await?.code);
     }
@@ -41,16 +41,16 @@ pub async fn destroy(workplace: &Workplace, args: &ChangeArgs) -> Result<ExitCod
         let args = Arc::clone(&args);
         async move { one(&workplace, &args, Some(&guid)).await }
     };
-    Ok(many::each(workplace, &guids, args.tenants.parallel, work).await)
+    Ok(many::each(workplace, &guids, args.change.tenants.parallel, work).await)
 }
 
-async fn one(workplace: &Workplace, args: &ChangeArgs, guid: Option<&str>) -> Result<Outcome, Problem> {
-    let read = workplace.read(guid, &args.order, args.run.recipe.as_ref())?;
+async fn one(workplace: &Workplace, args: &DestroyArgs, guid: Option<&str>) -> Result<Outcome, Problem> {
+    let read = workplace.read(guid, &args.change.order, args.change.run.recipe.as_ref())?;
     let results =
-        super::results::Results::prepare(workplace, &args.results, &read.vars, "destroy", &read.guid)?;
-    let ended = match workplace.reach(&args.cluster, &read.vars).await? {
+        super::results::Results::prepare(workplace, &args.change.results, &read.vars, "destroy", &read.guid)?;
+    let ended = match workplace.reach(&args.change.cluster, &read.vars).await? {
         (_, Reached::Cluster(cluster)) => {
-            destroy_on(workplace, args, &read, cluster.patient(args.run.wait_timeout)).await?
+            destroy_on(workplace, args, &read, cluster.patient(args.change.run.wait_timeout)).await?
         }
         (access, Reached::Gone(error)) => {
             let lost =
@@ -69,11 +69,11 @@ async fn one(workplace: &Workplace, args: &ChangeArgs, guid: Option<&str>) -> Re
 
 async fn destroy_on(
     workplace: &Workplace,
-    args: &ChangeArgs,
+    args: &DestroyArgs,
     read: &Read,
     cluster: Cluster,
 ) -> Result<Outcome, Problem> {
-    let lease = super::take_lease(workplace, &cluster, read, "destroy", args).await?;
+    let lease = super::take_lease(workplace, &cluster, read, "destroy", &args.change).await?;
     let ended = run(workplace, args, read, cluster).await;
     super::give_back(workplace, lease).await;
     ended
@@ -81,14 +81,18 @@ async fn destroy_on(
 
 async fn run(
     workplace: &Workplace,
-    args: &ChangeArgs,
+    args: &DestroyArgs,
     read: &Read,
     cluster: Cluster,
 ) -> Result<Outcome, Problem> {
-    let opened = workplace.open(read, cluster, &args.cluster, Purpose::Destroy).await?;
-    let selection = super::selection(workplace, &opened.vars, &args.order, &args.run, Direction::Destroy)?;
+    let opened = workplace.open(read, cluster.clone(), &args.change.cluster, Purpose::Destroy).await?;
+    if args.force_finalizers {
+        super::force::finalizers(&cluster, &opened.tenant.selector(), &workplace.printer).await?;
+    }
+    let selection =
+        super::selection(workplace, &opened.vars, &args.change.order, &args.change.run, Direction::Destroy)?;
     let plan = super::plan_of(read, &opened.ingredients, &selection)?;
-    let report = super::run_of(workplace, &read.guid, &args.run).destroy(&plan).await;
+    let report = super::run_of(workplace, &read.guid, &args.change.run).destroy(&plan).await;
     let mut failure = report.worst_failure();
     let (left, gone): (Vec<_>, Vec<_>) =
         report.steps.iter().partition(|step| step.ending.failure().is_some());
@@ -110,7 +114,7 @@ fn only_service(report: &Report) -> bool {
 
 /// What can be removed when the cluster is gone: the virtual key. (agnosticd-compat.md 8 #15: upstream leaks
 /// it here.)
-async fn destroy_without(workplace: &Workplace, args: &ChangeArgs, read: &Read) -> Result<Outcome, Problem> {
+async fn destroy_without(workplace: &Workplace, args: &DestroyArgs, read: &Read) -> Result<Outcome, Problem> {
     let settings = Settings::read(&read.vars, &read.guid, &read.recipe, &Findings::default())?;
     let Some((url, key)) = settings.litellm_key.proxy() else {
         workplace.printer.warning(
@@ -118,7 +122,7 @@ async fn destroy_without(workplace: &Workplace, args: &ChangeArgs, read: &Read) 
         );
         return Ok(Outcome { code: ExitCode::Done, why: String::new() });
     };
-    let web = workplace.web(&args.cluster, &settings, "")?;
+    let web = workplace.web(&args.change.cluster, &settings, "")?;
     let litellm = LiteLlm::new(web.litellm(url), key.clone());
     let record = Record::open(None, None, &settings.names, Arc::clone(&workplace.redactor))?;
     let parts = Arc::new(Remains { record, facts: Facts::default() });
@@ -126,7 +130,7 @@ async fn destroy_without(workplace: &Workplace, args: &ChangeArgs, read: &Read) 
     let step = LiteLlmKey::new(parts, Some(litellm), settings.litellm_key.clone(), guid, alias);
     let steps: Vec<Arc<dyn Step>> = vec![Arc::new(step)];
     let plan = Plan::new(steps, &Selection::default())?;
-    let report = super::run_of(workplace, &read.guid, &args.run).destroy(&plan).await;
+    let report = super::run_of(workplace, &read.guid, &args.change.run).destroy(&plan).await;
     Ok(Outcome::of(&report, super::exit(report.worst_failure())))
 }
 

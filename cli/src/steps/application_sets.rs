@@ -24,7 +24,7 @@ use self::{
     values::{AGENT_CREDENTIALS, LIBRECHAT_CREDENTIALS, Revisions, Sets},
 };
 use crate::{
-    cluster::{APPLICATION, APPLICATION_SET, MCP_SERVER, ObjectRef, SECRET, Select, Verdict},
+    cluster::{APPLICATION, APPLICATION_SET, Hindrance, MCP_SERVER, ObjectRef, SECRET, Select, Verdict},
     names::{Component, Names},
     record,
     rights::{FOLLOW, OWN, Right, Verb},
@@ -44,6 +44,9 @@ pub const RIGHTS: &[Right] = &[
 
 /// Versions of `ToolHive`'s API we read, the newest first (mcp-servers.md 3).
 pub const MCP_SERVER_VERSIONS: [&str; 2] = ["v1beta1", "v1alpha1"];
+/// What the applications deploy into.
+const DEPLOYED: [Component; 4] =
+    [Component::McpOpenshift, Component::McpGitea, Component::Agent, Component::Librechat];
 /// Pause between looks at a page, which cannot be watched.
 const PAGE_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
 
@@ -241,9 +244,10 @@ impl ApplicationSets {
         cluster
             .until(scope, what, &APPLICATION, self.argo_cd(), select, |left| match left.first_key_value() {
                 None => Verdict::Done(()),
-                Some((name, object)) => {
-                    Verdict::NotYet(format!("{} left; {name}: {}", left.len(), deleting(object)))
-                }
+                Some((name, object)) => Verdict::Held(Hindrance::to_deletion(
+                    &ObjectRef::new(APPLICATION, self.argo_cd(), name),
+                    format!("{} left; {name}: {}", left.len(), deleting(object)),
+                )),
             })
             .await
     }
@@ -312,10 +316,12 @@ impl Step for ApplicationSets {
             let wanted: Vec<String> = self.tenant.names.applications().map(ToString::to_string).collect();
             match judge_applications(self.argo_cd(), &wanted, &found) {
                 Verdict::Done(()) => Ok(super::seen(Some(differences), || wanted)),
-                Verdict::NotYet(_) | Verdict::Never(_) if !differences.is_empty() => {
+                Verdict::NotYet(_) | Verdict::Held(_) | Verdict::Never(_) if !differences.is_empty() => {
                     Ok(Seen::new(State::Drifted, differences))
                 }
-                Verdict::NotYet(seen) => Ok(Seen::new(State::NotReady, [seen])),
+                Verdict::NotYet(seen) | Verdict::Held(Hindrance { seen, .. }) => {
+                    Ok(Seen::new(State::NotReady, [seen]))
+                }
                 Verdict::Never(error) => {
                     let cause = error.cause.map(|cause| cause.to_string()).unwrap_or_default();
                     Ok(Seen::new(State::NotReady, [format!("{}: {cause}", error.what)]))
@@ -331,7 +337,9 @@ impl Step for ApplicationSets {
             let mut changed = self.tenant.apply_all(secrets).await?;
             changed |= self.tenant.apply_all(sets).await?;
             self.revive().await?;
-            self.until_healthy(scope).await?;
+            let namespaces: Vec<&str> =
+                DEPLOYED.iter().map(|at| self.tenant.names.namespace(*at).as_str()).collect();
+            self.tenant.cluster.explained(scope, &namespaces, self.until_healthy(scope)).await?;
             let servers = [(Component::McpOpenshift, "openshift"), (Component::McpGitea, "gitea")];
             let running = try_join_all(servers.map(|(at, server)| self.until_running(scope, at, server)));
             futures::try_join!(running, self.until_answering(scope))?;

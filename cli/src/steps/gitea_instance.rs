@@ -15,7 +15,7 @@ use tenant_workflow::{
 };
 
 use crate::{
-    cluster::{Found, GITEA, Object, ObjectRef, SECRET, Select, Verdict},
+    cluster::{Found, GITEA, Hindrance, Object, ObjectRef, SECRET, Select, Verdict},
     facts::GiteaInstance as Fact,
     names::Component,
     order::{VarError, Vars},
@@ -282,7 +282,9 @@ impl Step for GiteaInstance {
                     self.fill(ready, own)?;
                     Ok(super::seen(Some(differences), || vec![url]))
                 }
-                Verdict::NotYet(seen) => Ok(Seen::new(State::NotReady, [format!("{}: {seen}", self.at())])),
+                Verdict::NotYet(seen) | Verdict::Held(Hindrance { seen, .. }) => {
+                    Ok(Seen::new(State::NotReady, [format!("{}: {seen}", self.at())]))
+                }
                 Verdict::Never(error) => Err(error),
             }
         }
@@ -309,7 +311,9 @@ impl Step for GiteaInstance {
                     (secret.changed | self.tenant.apply(&at, resource).await?.changed, Some(password))
                 }
             };
-            let ready = self.until_ready(scope).await?;
+            let at = self.at();
+            let namespaces = [at.namespace.as_str()];
+            let ready = self.tenant.cluster.explained(scope, &namespaces, self.until_ready(scope)).await?;
             let summary = ready.url.clone();
             self.fill(ready, own)?;
             Ok(super::outcome(changed, summary))

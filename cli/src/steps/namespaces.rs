@@ -14,8 +14,8 @@ use tenant_workflow::{
 
 use crate::{
     cluster::{
-        CLUSTER_QUOTA, LIMIT_RANGE, NAMESPACE, Object, ObjectRef, RESOURCE_QUOTA, ROLE_BINDING, Select,
-        Verdict,
+        CLUSTER_QUOTA, Hindrance, LIMIT_RANGE, NAMESPACE, Object, ObjectRef, RESOURCE_QUOTA, ROLE_BINDING,
+        Select, Verdict, remaining,
     },
     names::GUID_LABEL,
     order::{VarError, Vars},
@@ -304,10 +304,9 @@ impl Namespaces {
             .cluster
             .until(scope, what, &NAMESPACE, "", select, |left| match left.first_key_value() {
                 None => Verdict::Done(()),
-                Some((name, object)) => Verdict::NotYet(format!(
-                    "{} left; {name}: {}",
-                    left.len(),
-                    crate::cluster::remaining(object)
+                Some((name, object)) => Verdict::Held(Hindrance::to_deletion(
+                    &ObjectRef::cluster(NAMESPACE, name),
+                    format!("{} left; {name}: {}", left.len(), remaining(object)),
                 )),
             })
             .await

@@ -17,8 +17,8 @@ use tenant_workflow::{
 
 use crate::{
     cluster::{
-        CONFIG_MAP, DEPLOYMENT, INGRESS, Kind, Object, ObjectRef, ROLE_BINDING, ROUTE, SECRET, SERVICE,
-        SERVICE_ACCOUNT, Select, VOLUME_CLAIM, Verdict,
+        CONFIG_MAP, DEPLOYMENT, Hindrance, INGRESS, Kind, Object, ObjectRef, ROLE_BINDING, ROUTE, SECRET,
+        SERVICE, SERVICE_ACCOUNT, Select, VOLUME_CLAIM, Verdict, of_deployment,
     },
     facts::Showroom as Fact,
     manifest,
@@ -229,9 +229,12 @@ fn judge_deployment(found: Option<&Object>) -> Verdict<()> {
     if current && condition("Available").is_some_and(|available| available["status"] == "True") {
         return Verdict::Done(());
     }
-    let told = ["ReplicaFailure", "Progressing", "Available"].into_iter().find_map(condition);
+    let told = ["Progressing", "Available"].into_iter().find_map(condition);
     let message = told.and_then(|condition| condition["message"].as_str()).unwrap_or("no pod is ready yet");
-    Verdict::NotYet(message.to_owned())
+    match of_deployment(object) {
+        Some(hindrance) => Verdict::Held(hindrance),
+        None => Verdict::NotYet(message.to_owned()),
+    }
 }
 
 fn judge_route(at: &ObjectRef, found: Option<&Object>) -> Verdict<()> {
@@ -284,7 +287,9 @@ impl Step for Showroom {
             let url = self.fill()?;
             let at = ObjectRef::new(DEPLOYMENT, self.namespace(), &self.settings.name);
             match judge_deployment(self.tenant.cluster.get(&at).await?.as_ref()) {
-                Verdict::NotYet(seen) if differences.is_empty() => Ok(Seen::new(State::NotReady, [seen])),
+                Verdict::NotYet(seen) | Verdict::Held(Hindrance { seen, .. }) if differences.is_empty() => {
+                    Ok(Seen::new(State::NotReady, [seen]))
+                }
                 _ => Ok(super::seen(Some(differences), || vec![url])),
             }
         }
@@ -294,7 +299,9 @@ impl Step for Showroom {
     fn apply<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
         async move {
             let changed = self.tenant.apply_all(self.objects()?).await?;
-            futures::try_join!(self.until_ready(scope), self.until_admitted(scope))?;
+            let namespaces = [self.namespace()];
+            let ready = self.tenant.cluster.explained(scope, &namespaces, self.until_ready(scope));
+            futures::try_join!(ready, self.until_admitted(scope))?;
             Ok(super::outcome(changed, self.fill()?))
         }
         .boxed()

@@ -45,6 +45,8 @@ struct Wait {
     seen: String,
     /// On the clock of the events.
     since: Duration,
+    /// The command that helps, if it will hardly pass by itself.
+    remedy: Option<String>,
 }
 
 impl Scope {
@@ -67,16 +69,33 @@ impl Scope {
     /// told apart by `what`. What is still waited for when time is up is part of the error people read, so
     /// `seen` should carry the state, condition or message that explains the delay.
     pub fn waiting(&self, what: &str, seen: &str) {
+        self.wait(what, seen, None);
+    }
+
+    /// As [`Scope::waiting`], for what will hardly pass by itself; `remedy` is the command that helps, told when
+    /// time is up.
+    pub fn held_up(&self, what: &str, seen: &str, remedy: &str) {
+        self.wait(what, seen, Some(remedy));
+    }
+
+    fn wait(&self, what: &str, seen: &str, remedy: Option<&str>) {
         let mut state = self.state();
         let held = state.waits.iter().position(|wait| wait.what == what).map(|at| state.waits.remove(at));
         let changed = held.as_ref().is_none_or(|wait| wait.seen != seen);
         let since = held.map_or_else(|| self.inner.emitter.now(), |wait| wait.since);
-        let wait = Wait { what: what.into(), seen: seen.into(), since };
+        let wait = Wait { what: what.into(), seen: seen.into(), since, remedy: remedy.map(str::to_owned) };
         if changed {
             let kind = EventKind::StepWaiting { what: wait.what.clone(), seen: wait.seen.clone(), since };
             self.emit_in(&state, kind);
         }
         state.waits.push(wait);
+    }
+
+    /// What holds the step up, and the remedy, as [`Scope::held_up`] was told last.
+    pub fn hindrance(&self) -> Option<(String, String)> {
+        let state = self.state();
+        let held = |wait: &Wait| Some((format!("{}: {}", wait.what, wait.seen), wait.remedy.clone()?));
+        state.waits.iter().rev().find_map(held)
     }
 
     /// Says that `what` is no longer waited for, because it is there (or, in reverse, gone).
@@ -130,20 +149,22 @@ impl Scope {
     /// The error of a step that was dropped: how long it ran, and what it was waiting for.
     pub(crate) fn cut_short(&self, failure: Failure) -> StepError {
         let verb = if failure == Failure::TimedOut { "not done" } else { "stopped" };
-        let waits = self
-            .state()
-            .waits
-            .iter()
-            .rev()
-            .map(|Wait { what, seen, .. }| format!("{what}: {seen}"))
-            .collect::<Vec<_>>();
+        let state = self.state();
+        // what has a known remedy first: that is the cause of the others, more often than not
+        let (known, others): (Vec<_>, Vec<_>) =
+            state.waits.iter().rev().partition(|wait| wait.remedy.is_some());
+        let remedy = known.first().and_then(|wait| wait.remedy.clone());
+        let waits: Vec<_> =
+            known.iter().chain(&others).map(|Wait { what, seen, .. }| format!("{what}: {seen}")).collect();
+        drop(state);
         let mut text = format!("{verb} after {:.1?}", self.inner.started.elapsed());
         if !waits.is_empty() {
             text += ", waiting for ";
             text += &waits.join("; and for ");
         }
-        StepError::new(failure, text)
-            .hint("what is done stays done: the same command again goes on from here")
+        let go_on = "what is done stays done: the same command again goes on from here";
+        let hint = remedy.map_or_else(|| go_on.to_owned(), |remedy| format!("{remedy}; {go_on}"));
+        StepError::new(failure, text).hint(hint)
     }
 
     /// The lock is held while an event goes out: none can follow the step's closing one.
@@ -211,6 +232,19 @@ mod tests {
         tokio::time::advance(Duration::from_millis(1500)).await;
         let error = scope.cut_short(Failure::TimedOut);
         assert_eq!(error.to_string(), "not done after 1.5s, waiting for a: 4; and for c: 3");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_with_a_remedy_is_told_first_and_the_remedy_is_the_hint() {
+        let (scope, _) = Scope::detached();
+        scope.held_up("pods", "ImagePullBackOff", "kubectl describe pod a");
+        scope.waiting("a", "not ready");
+        let error = scope.cut_short(Failure::TimedOut);
+        assert!(
+            error.to_string().ends_with("waiting for pods: ImagePullBackOff; and for a: not ready"),
+            "{error}"
+        );
+        assert!(error.hint.unwrap().starts_with("kubectl describe pod a; what is done"));
     }
 
     #[tokio::test(start_paused = true)]

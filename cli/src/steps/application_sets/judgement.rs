@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tenant_workflow::step::{Failure, StepError};
 
-use crate::cluster::{Found, Object, Verdict};
+use crate::cluster::{Found, Hindrance, Object, Verdict};
 
 /// Annotation that asks Argo CD to look at an Application again; Argo CD takes it away once it has (its
 /// `AnnotationKeyRefresh`).
@@ -19,7 +19,7 @@ pub(super) fn judge_applications(namespace: &str, wanted: &[String], found: &Fou
         };
         match judge_application(namespace, name, object) {
             Verdict::Done(()) => {}
-            Verdict::NotYet(seen) => pending.push(seen),
+            Verdict::NotYet(seen) | Verdict::Held(Hindrance { seen, .. }) => pending.push(seen),
             Verdict::Never(error) => return Verdict::Never(error),
         }
     }
