@@ -126,7 +126,7 @@ pub(super) fn deleting(object: &Object) -> String {
 mod tests {
     use super::*;
 
-    fn application(status: Value) -> Object {
+    fn application(status: &Value) -> Object {
         let spec = json!({"syncPolicy": {
             "automated": {"prune": true},
             "syncOptions": ["CreateNamespace=false"],
@@ -136,7 +136,7 @@ mod tests {
     }
 
     fn failed() -> Object {
-        application(json!({"operationState": {"phase": "Failed", "message": "exceeded quota"}}))
+        application(&json!({"operationState": {"phase": "Failed", "message": "exceeded quota"}}))
     }
 
     #[test]
@@ -161,11 +161,11 @@ mod tests {
 
     #[test]
     fn what_could_not_be_compared_is_only_looked_at_again() {
-        let invalid = application(json!({"conditions": [{"type": "InvalidSpecError", "message": "no"}]}));
+        let invalid = application(&json!({"conditions": [{"type": "InvalidSpecError", "message": "no"}]}));
         let change = revival("argo", "a", &invalid).unwrap();
         assert_eq!(change["metadata"]["annotations"][REFRESH], "normal");
         assert!(change["operation"].is_null(), "{change}");
-        let busy = application(json!({"sync": {"status": "OutOfSync"}}));
+        let busy = application(&json!({"sync": {"status": "OutOfSync"}}));
         assert!(revival("argo", "a", &busy).is_none());
     }
 }
