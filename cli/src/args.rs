@@ -1,5 +1,6 @@
 //! The command line: clap's types, and nothing that acts on them.
 
+mod examples;
 mod time;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -9,51 +10,13 @@ use clap_complete::Shell;
 use jiff::Timestamp;
 
 pub use self::time::life;
-use self::time::{duration, moment};
+use self::{
+    examples::{DESTROY_EXAMPLES, DOCTOR_EXAMPLES, EXAMPLES, EXTEND_EXAMPLES, LIST_EXAMPLES},
+    time::{duration, moment},
+};
 use crate::env::EnvVars;
 
 const ABOUT: &str = "Sets up one order's lab tenant on a shared cluster, and removes it without a trace";
-
-const EXAMPLES: &str = "\
-Examples:
-  tenant provision --guid x1 -e @order.yml           set up the tenant of order x1
-  tenant provision --guid x1 -e @order.yml -e litellm_url=https://litellm.example.com
-  tenant plan      --guid x1 -e @order.yml           what provision would do
-  tenant status    --guid x1                         what is there, step by step
-  tenant destroy   --guid x1                         remove it
-  tenant provision --guids-from guids.txt -e @order.yml    many at once, with the same variables
-  tenant list                                        all tenants of the cluster
-  tenant extend    --guid x1 --for 24h               let it live longer
-  tenant doctor    -e @order.yml                     is the cluster ready for this order?
-
-The cluster is that of (first match): --api-url with --token-file, --kubeconfig; the order's
-sandbox_openshift_api_url with cluster_admin_agnosticd_sa_token; K8S_AUTH_HOST with
-K8S_AUTH_API_KEY; K8S_AUTH_KUBECONFIG; KUBECONFIG; ~/.kube/config.
-
-Exit codes: 0 done, 2 the order or command line cannot be used, 3 access denied, 4 not ready
-in time (run again to resume), 5 destroy left something behind (run it again), 6 a service
-failed, 75 busy (try later), 130/143 interrupted (run again to resume).";
-
-const EXTEND_EXAMPLES: &str = "\
-Examples:
-  tenant extend --guid x1 --for 24h
-  tenant extend --guid x1 --until 2026-12-24T18:00
-
-A life is never shortened: a tenant that lives longer already is left as it is.";
-
-const LIST_EXAMPLES: &str = "\
-Examples:
-  tenant list -e @platform.yml
-  tenant list --orphans -e @platform.yml      what has no record, with the command that removes it";
-
-const DOCTOR_EXAMPLES: &str = "\
-Examples:
-  tenant doctor --guid x1 -e @order.yml -e @platform.yml    before an order
-  tenant doctor --kubeconfig FILE                           what can be told without an order
-  tenant doctor --print-rbac | kubectl apply -f -           an account's rights, to the verb
-
-The exit code is 0, or that of the worst a provision would end with: 2 a kind or a setting is
-missing, 3 denied, 6 a service does not work. Warnings do not change it.";
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -257,6 +220,18 @@ pub enum UserInfo {
     Result,
     /// Not at all.
     None,
+}
+
+/// Arguments of `destroy`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = DESTROY_EXAMPLES)]
+pub struct DestroyArgs {
+    /// Say what would be removed, step by step, and change nothing
+    #[arg(long, help_heading = "Run")]
+    pub dry_run: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub change: ChangeArgs,
 }
 
 /// Arguments of `provision` and `destroy`.

@@ -10,6 +10,7 @@ pub mod keycloak_user;
 pub mod litellm_key;
 pub mod mcp_servers;
 pub mod namespaces;
+mod outlook;
 pub mod showroom;
 
 use futures::future::BoxFuture;

@@ -7,6 +7,7 @@ mod collections;
 mod doctor;
 mod extend;
 mod faults;
+mod forecast;
 mod isolation;
 mod lifecycle;
 mod looking;

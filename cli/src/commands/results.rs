@@ -99,7 +99,12 @@ pub(super) fn show(workplace: &Workplace, guid: &str, data: &UserData) {
 
 /// Prints a look's report as JSON.
 pub(super) fn report(workplace: &Workplace, of: &str, guid: &str, report: &Report) {
-    let steps: Vec<Value> = report
+    Json::new(workplace.printer.clone()).result(of, Some(guid), json!({"steps": steps(report)}));
+}
+
+/// What was seen of each step.
+pub(super) fn steps(report: &Report) -> Vec<Value> {
+    report
         .steps
         .iter()
         .map(|ended| {
@@ -114,8 +119,7 @@ pub(super) fn report(workplace: &Workplace, of: &str, guid: &str, report: &Repor
             };
             json!({"step": ended.step, "state": state, "details": details})
         })
-        .collect();
-    Json::new(workplace.printer.clone()).result(of, Some(guid), json!({"steps": steps}));
+        .collect()
 }
 
 /// Whether a step did its work (and not: was skipped, looked at, or failed).

@@ -89,6 +89,27 @@ impl Table {
         table
     }
 
+    /// `destroy --dry-run`: what a destroy would do, judged by what is there.
+    pub fn forecast(report: &Report) -> Self {
+        let mut table = Self::new(&["STEP", "ACTION", "DETAILS"]);
+        for ended in &report.steps {
+            let (action, details) = match &ended.ending {
+                Ending::Seen(seen) => {
+                    let action = match seen.state {
+                        State::Absent => "nothing",
+                        State::Present | State::Drifted | State::NotReady => "remove",
+                        State::Skipped => "skip",
+                    };
+                    (action, seen.details.join("\n"))
+                }
+                Ending::Skipped(reason) => ("skip", reason.clone()),
+                other => ("unknown", unseen(other).1),
+            };
+            table.row([ended.step.to_owned(), action.to_owned(), details]);
+        }
+        table
+    }
+
     /// `list`: the tenants there are, and how old they are now.
     pub fn list<'a>(tenants: impl IntoIterator<Item = &'a Tenant>, now: Timestamp) -> Self {
         let mut table =

@@ -20,7 +20,7 @@ use crate::{
     names::Names,
     order::{VarError, Vars},
     rights::{OWN, Right, Verb},
-    steps::Manifests,
+    steps::{Manifests, outlook::Outlook},
     tenant::{Tenant, secret_data},
 };
 
@@ -175,15 +175,16 @@ impl AppProject {
 
     /// Takes our share out of a shared object, if it is there and has one.
     async fn withdraw(&self, at: &ObjectRef, holds: impl Fn(&Value) -> bool) -> Result<bool, StepError> {
-        if !self.tenant.cluster.serves(&at.kind) {
+        if !self.share(at, holds).await? {
             return Ok(false);
         }
-        match self.tenant.cluster.get(at).await? {
-            Some(object) if holds(&object.data) => {
-                Ok(self.tenant.cluster.apply_as(at, &self.manager(), json!({})).await?.changed)
-            }
-            _ => Ok(false),
-        }
+        Ok(self.tenant.cluster.apply_as(at, &self.manager(), json!({})).await?.changed)
+    }
+
+    /// Whether a shared object is there and holds a share of ours.
+    async fn share(&self, at: &ObjectRef, holds: impl Fn(&Value) -> bool) -> Result<bool, StepError> {
+        let served = self.tenant.cluster.serves(&at.kind);
+        Ok(served && self.tenant.cluster.get(at).await?.is_some_and(|object| holds(&object.data)))
     }
 
     /// Fills the fact; asks for Argo CD's address where there is an account.
@@ -259,6 +260,25 @@ impl Step for AppProject {
                 self.find_out(account.is_some()).await?;
             }
             Ok(super::seen(lines, || vec![self.tenant.names.app_project().to_owned()]))
+        }
+        .boxed()
+    }
+
+    fn foresee<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>> {
+        async move {
+            let account = account_key(&self.tenant.names);
+            let password = format!("{account}.password");
+            let (argo_cd, accounts) = (self.argo_cd(), self.accounts());
+            let mut outlook = Outlook::on(&self.tenant, vec![self.at()]).await?;
+            let granted = self.share(&argo_cd, |data| !data["spec"]["extraConfig"][&account].is_null());
+            let hashed = self.share(&accounts, |data| !data["data"][&password].is_null());
+            let (granted, hashed) = futures::try_join!(granted, hashed)?;
+            for (at, share) in [(&argo_cd, granted), (&accounts, hashed)] {
+                if share {
+                    outlook.goes(format!("{account} in {at}"));
+                }
+            }
+            Ok(outlook.seen())
         }
         .boxed()
     }

@@ -29,7 +29,7 @@ use crate::{
     record,
     rights::{FOLLOW, OWN, Right, Verb},
     services::web,
-    steps::Manifests,
+    steps::{Manifests, outlook::Outlook},
     tenant::{Tenant, secret_data},
 };
 
@@ -121,6 +121,11 @@ impl ApplicationSets {
             secret(Component::Librechat, LIBRECHAT_CREDENTIALS, librechat),
             secret(Component::Agent, AGENT_CREDENTIALS, agent),
         ])
+    }
+
+    fn at_sets(&self) -> Vec<ObjectRef> {
+        let names = self.tenant.names.application_sets();
+        names.map(|name| ObjectRef::new(APPLICATION_SET, self.argo_cd(), name.to_string())).collect()
     }
 
     fn at_secrets(&self) -> Vec<ObjectRef> {
@@ -331,6 +336,24 @@ impl Step for ApplicationSets {
         .boxed()
     }
 
+    fn foresee<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>> {
+        async move {
+            if !self.tenant.cluster.serves(&APPLICATION_SET) {
+                return Ok(Seen::new(State::Skipped, ["no Argo CD here".to_owned()]));
+            }
+            let objects = self.at_sets().into_iter().chain(self.at_secrets()).collect();
+            let mut outlook = Outlook::on(&self.tenant, objects).await?;
+            let selector = self.tenant.selector();
+            for application in self.tenant.cluster.list(&APPLICATION, self.argo_cd(), &selector).await? {
+                let name = application.metadata.name.clone().unwrap_or_default();
+                let at = ObjectRef::new(APPLICATION, self.argo_cd(), name);
+                outlook.goes(format!("{at}, with all it deployed"));
+            }
+            Ok(outlook.seen())
+        }
+        .boxed()
+    }
+
     fn apply<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
         async move {
             let (secrets, sets) = self.objects().await?;
@@ -353,9 +376,7 @@ impl Step for ApplicationSets {
             if !self.tenant.cluster.serves(&APPLICATION_SET) {
                 return Ok(Outcome::skipped("no Argo CD here"));
             }
-            let names = self.tenant.names.application_sets();
-            let sets = names.map(|name| ObjectRef::new(APPLICATION_SET, self.argo_cd(), name.to_string()));
-            let mut changed = self.tenant.remove_all(sets.collect()).await?;
+            let mut changed = self.tenant.remove_all(self.at_sets()).await?;
             self.until_applications_gone(scope).await?;
             // only now: pods must not lose what they read before they are gone
             changed |= self.tenant.remove_all(self.at_secrets()).await?;

@@ -101,6 +101,10 @@ impl Step for ConsoleEmbed {
         .boxed()
     }
 
+    fn foresee<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>> {
+        async move { Ok(Seen::new(State::Absent, ["belongs to the cluster".to_owned()])) }.boxed()
+    }
+
     fn apply<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
         async move {
             let obstacles = self.obstacles().await?;

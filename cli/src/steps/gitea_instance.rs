@@ -21,7 +21,7 @@ use crate::{
     order::{VarError, Vars},
     rights::{FOLLOW, OWN, Right},
     services::gitea::Login,
-    steps::Manifests,
+    steps::{Manifests, outlook::Outlook},
     tenant::{Tenant, secret_data},
 };
 
@@ -287,6 +287,16 @@ impl Step for GiteaInstance {
                 }
                 Verdict::Never(error) => Err(error),
             }
+        }
+        .boxed()
+    }
+
+    fn foresee<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>> {
+        async move {
+            if !self.tenant.cluster.serves(&GITEA) {
+                return Ok(Seen::new(State::Skipped, ["no Gitea operator here".to_owned()]));
+            }
+            Ok(Outlook::on(&self.tenant, vec![self.at(), self.passwords_at()]).await?.seen())
         }
         .boxed()
     }

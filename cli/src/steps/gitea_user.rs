@@ -16,7 +16,7 @@ use crate::{
     order::{VarError, Vars},
     rights::{Right, Verb},
     services::gitea::{Gitea, Login, Repository, RepositoryState},
-    steps::gitea_instance::admin_access,
+    steps::{gitea_instance::admin_access, outlook::Outlook},
     tenant::Tenant,
 };
 
@@ -71,6 +71,20 @@ impl GiteaUser {
 
     fn gitea(&self, instance: &GiteaInstance) -> Gitea {
         Gitea::new(self.tenant.web.routed("Gitea", &instance.url))
+    }
+
+    /// An instance in the tenant's place that is not the tenant's own, and how its admin logs in. One of the tenant's
+    /// own goes with all that is in it.
+    async fn shared(&self) -> Result<Option<(String, Login)>, StepError> {
+        let namespace = self.tenant.names.namespace(Component::Gitea).as_str();
+        let instances = self.tenant.cluster.list(&GITEA, namespace, "").await?;
+        let Some(instance) = instances.iter().find(|instance| !self.tenant.owns(instance)) else {
+            return Ok(None);
+        };
+        let at = ObjectRef::new(GITEA, namespace, instance.metadata.name.as_deref().unwrap_or_default());
+        let (url, admin) = admin_access(&at, instance)?;
+        self.tenant.web.hide(&admin.password);
+        Ok(Some((url, admin)))
     }
 
     /// Makes sure of user and password; whether anything changed, and the user's id.
@@ -174,6 +188,25 @@ impl Step for GiteaUser {
         .boxed()
     }
 
+    fn foresee<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>> {
+        async move {
+            if !self.tenant.cluster.serves(&GITEA) {
+                return Ok(Seen::new(State::Skipped, ["no Gitea operator here".to_owned()]));
+            }
+            let Some((url, admin)) = self.shared().await? else {
+                return Ok(Seen::new(State::Absent, ["goes with the instance".to_owned()]));
+            };
+            let user = self.tenant.names.username().as_str();
+            let gitea = Gitea::new(self.tenant.web.routed("Gitea", &url));
+            let mut outlook = Outlook::default();
+            if gitea.user_id(&admin, user).await?.is_some() {
+                outlook.goes(format!("user {user} of {url}, with all repositories"));
+            }
+            Ok(outlook.seen())
+        }
+        .boxed()
+    }
+
     fn apply<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
         async move {
             let instance = self.tenant.facts.gitea.get()?;
@@ -197,20 +230,12 @@ impl Step for GiteaUser {
             if !self.tenant.cluster.serves(&GITEA) {
                 return Ok(Outcome::skipped("no Gitea operator here"));
             }
-            let namespace = self.tenant.names.namespace(Component::Gitea).as_str();
-            for instance in self.tenant.cluster.list(&GITEA, namespace, "").await? {
-                if self.tenant.owns(&instance) {
-                    continue; // goes with all that is in it
-                }
-                let at =
-                    ObjectRef::new(GITEA, namespace, instance.metadata.name.as_deref().unwrap_or_default());
-                let (url, admin) = admin_access(&at, &instance)?;
-                self.tenant.web.hide(&admin.password);
-                let gitea = Gitea::new(self.tenant.web.routed("Gitea", &url));
-                let gone = gitea.purge_user(&admin, self.tenant.names.username().as_str()).await?;
-                return Ok(super::reverted(gone, format!("user gone from {url}")));
-            }
-            Ok(Outcome::unchanged("goes with the instance"))
+            let Some((url, admin)) = self.shared().await? else {
+                return Ok(Outcome::unchanged("goes with the instance"));
+            };
+            let gitea = Gitea::new(self.tenant.web.routed("Gitea", &url));
+            let gone = gitea.purge_user(&admin, self.tenant.names.username().as_str()).await?;
+            Ok(super::reverted(gone, format!("user gone from {url}")))
         }
         .boxed()
     }

@@ -15,6 +15,7 @@ use crate::{
     order::{VarError, Vars},
     rights::{Right, Verb},
     services::keycloak::Realm,
+    steps::outlook::Outlook,
     tenant::{Tenant, Web},
 };
 
@@ -114,6 +115,13 @@ impl KeycloakUser {
         self.settings.realm(cluster, web, domain).await
     }
 
+    /// What a login leaves on the cluster: it carries no label of ours, but names this very user.
+    fn logins(&self, id: Option<&str>) -> Vec<ObjectRef> {
+        let identity = id.map(|id| ObjectRef::cluster(IDENTITY, format!("{PROVIDER}:{id}")));
+        let user = ObjectRef::cluster(USER, self.tenant.names.username().as_str());
+        identity.into_iter().chain([user]).filter(|at| self.tenant.cluster.serves(&at.kind)).collect()
+    }
+
     async fn find_out(&self) -> Result<(), StepError> {
         let mut console_url = None;
         if self.tenant.cluster.serves(&CONSOLE_CONFIG) {
@@ -158,6 +166,27 @@ impl Step for KeycloakUser {
         .boxed()
     }
 
+    fn foresee<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>> {
+        async move {
+            let username = self.tenant.names.username();
+            let Some(realm) = self.realm().await? else {
+                return Ok(Seen::new(State::Skipped, [self.settings.missing()]));
+            };
+            let id = realm.find(username.as_str()).await?;
+            let mut outlook = Outlook::default();
+            if id.is_some() {
+                outlook.goes(format!("user {username} in realm {}", self.settings.realm));
+            }
+            for at in self.logins(id.as_deref()) {
+                if let Some(object) = self.tenant.cluster.get(&at).await? {
+                    outlook.object(&at, &object);
+                }
+            }
+            Ok(outlook.seen())
+        }
+        .boxed()
+    }
+
     fn apply<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
         async move {
             let username = self.tenant.names.username();
@@ -189,10 +218,7 @@ impl Step for KeycloakUser {
             if let Some(id) = &id {
                 changed |= realm.delete(id).await?;
             }
-            // what a login left on the cluster: it carries no label of ours, but names this very user
-            let identity = id.map(|id| ObjectRef::cluster(IDENTITY, format!("{PROVIDER}:{id}")));
-            let left = identity.into_iter().chain([ObjectRef::cluster(USER, username.as_str())]);
-            for at in left.filter(|at| self.tenant.cluster.serves(&at.kind)) {
+            for at in self.logins(id.as_deref()) {
                 changed |= self.tenant.cluster.remove(&at, &[]).await?.changed();
             }
             Ok(super::reverted(changed, format!("user {username} gone")))

@@ -15,7 +15,7 @@ use crate::{
     order::{VarError, Vars},
     record::Record,
     services::litellm::{Created, LiteLlm, VirtualKey},
-    steps::application_sets::agent_credentials,
+    steps::{application_sets::agent_credentials, outlook::Outlook},
 };
 
 const PREFIX: &str = "ocp4_workload_litellm_virtual_keys_";
@@ -288,6 +288,21 @@ impl Step for LiteLlmKey {
                     [format!("key {} exists, its value is not on record", self.alias)],
                 ),
             })
+        }
+        .boxed()
+    }
+
+    fn foresee<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>> {
+        async move {
+            let Some(litellm) = &self.litellm else {
+                let told = self.without_proxy().await?;
+                return Ok(Seen::new(State::Skipped, [told.summary]));
+            };
+            let mut outlook = Outlook::default();
+            if litellm.count(&self.alias).await? > 0 {
+                outlook.goes(format!("key {} at LiteLLM", self.alias));
+            }
+            Ok(outlook.seen())
         }
         .boxed()
     }

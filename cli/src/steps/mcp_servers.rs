@@ -17,7 +17,7 @@ use crate::{
     names::Component,
     rights::{OWN, Right},
     services::gitea::Gitea,
-    steps::Manifests,
+    steps::{Manifests, outlook::Outlook},
     tenant::{Tenant, secret_data},
 };
 
@@ -107,6 +107,13 @@ impl McpServers {
         Some((ObjectRef::cluster(SCC, names.scc()), constraints))
     }
 
+    /// The objects this step makes.
+    fn made(&self) -> Vec<ObjectRef> {
+        let namespace = self.tenant.names.namespace(Component::McpGitea).as_str();
+        let constraints = self.tenant.has_scc().then(|| ObjectRef::cluster(SCC, self.tenant.names.scc()));
+        constraints.into_iter().chain([ObjectRef::new(SECRET, namespace, GITEA_CREDENTIALS)]).collect()
+    }
+
     async fn apply_constraints(&self, scope: &Scope) -> Result<bool, StepError> {
         let Some((at, constraints)) = self.constraints() else {
             scope.note("no SecurityContextConstraints here: the pods run under the cluster's own policy");
@@ -158,6 +165,10 @@ impl Step for McpServers {
         .boxed()
     }
 
+    fn foresee<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>> {
+        async move { Ok(Outlook::on(&self.tenant, self.made()).await?.seen()) }.boxed()
+    }
+
     fn apply<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
         async move {
             let credentials = async {
@@ -180,12 +191,7 @@ impl Step for McpServers {
     fn revert<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
         async move {
             // the token goes with its user, and the user with the instance or in `gitea-user`
-            let namespace = self.tenant.names.namespace(Component::McpGitea).as_str();
-            let mut objects = vec![ObjectRef::new(SECRET, namespace, GITEA_CREDENTIALS)];
-            if self.tenant.has_scc() {
-                objects.push(ObjectRef::cluster(SCC, self.tenant.names.scc()));
-            }
-            let changed = self.tenant.remove_all(objects).await?;
+            let changed = self.tenant.remove_all(self.made()).await?;
             Ok(super::reverted(changed, "credentials gone"))
         }
         .boxed()

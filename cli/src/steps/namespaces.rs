@@ -20,7 +20,7 @@ use crate::{
     names::GUID_LABEL,
     order::{VarError, Vars},
     rights::{FOLLOW, KEEP, OWN, Right},
-    steps::Manifests,
+    steps::{Manifests, outlook::Outlook},
     tenant::Tenant,
 };
 
@@ -244,6 +244,28 @@ impl Step for Namespaces {
         .boxed()
     }
 
+    fn foresee<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>> {
+        async move {
+            let names = &self.tenant.names;
+            let ours = self.tenant.cluster.list(&NAMESPACE, "", &self.tenant.selector()).await?;
+            let mut outlook = Outlook::default();
+            for namespace in &ours {
+                let name = namespace.metadata.name.clone().unwrap_or_default();
+                outlook.object(&ObjectRef::cluster(NAMESPACE, name), namespace);
+            }
+            // adopted ones stay, without the user's rights in them
+            let mut others = vec![ObjectRef::cluster(CLUSTER_QUOTA, names.cluster_quota())];
+            others.extend(self.in_others(&ours));
+            let adopted = names.namespaces().map(|(_, name)| ObjectRef::cluster(NAMESPACE, name.as_str()));
+            others.extend(
+                adopted.filter(|at| !ours.iter().any(|one| one.metadata.name.as_ref() == Some(&at.name))),
+            );
+            outlook.extend(Outlook::on(&self.tenant, others).await?);
+            Ok(outlook.seen())
+        }
+        .boxed()
+    }
+
     fn apply<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
         async move {
             let owners = self.owners().await?;
@@ -276,12 +298,7 @@ impl Step for Namespaces {
                 let name = namespace.metadata.name.clone().unwrap_or_default();
                 self.tenant.cluster.remove_found(&ObjectRef::cluster(NAMESPACE, name), namespace).await
             }));
-            for (_, namespace) in names.namespaces() {
-                if !ours.iter().any(|one| one.metadata.name.as_deref() == Some(namespace.as_str())) {
-                    let content = self.content(namespace.as_str(), Owner::Adopted);
-                    objects.extend(content.into_iter().map(|(at, _)| at));
-                }
-            }
+            objects.extend(self.in_others(&ours));
             let (rest, listed) = futures::join!(self.tenant.remove_all(objects), listed);
             let mut changed = rest?;
             for removal in listed {
@@ -297,6 +314,13 @@ impl Step for Namespaces {
 }
 
 impl Namespaces {
+    /// What is ours in the tenant's namespaces that are not among `ours`.
+    fn in_others(&self, ours: &[Object]) -> Vec<ObjectRef> {
+        let other = |name: &str| !ours.iter().any(|one| one.metadata.name.as_deref() == Some(name));
+        let others = self.tenant.names.namespaces().map(|(_, name)| name.as_str()).filter(|name| other(name));
+        others.flat_map(|name| self.content(name, Owner::Adopted)).map(|(at, _)| at).collect()
+    }
+
     async fn until_gone(&self, scope: &Scope, selector: &str) -> Result<(), StepError> {
         let what = "the namespaces to be gone";
         let select = Select::Labels(selector);

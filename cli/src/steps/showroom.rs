@@ -26,7 +26,7 @@ use crate::{
     order::{VarError, Vars},
     outputs::{self, Order},
     rights::{FOLLOW, OWN, Right},
-    steps::Manifests,
+    steps::{Manifests, outlook::Outlook},
     tenant::Tenant,
     user_data::pyyaml,
 };
@@ -138,6 +138,11 @@ impl Showroom {
             (SERVICE, self.service().to_owned()),
             (door, self.service().to_owned()),
         ]
+    }
+
+    fn made(&self) -> Vec<ObjectRef> {
+        let objects = self.inventory().into_iter();
+        objects.map(|(kind, name)| ObjectRef::new(kind, self.namespace(), name)).collect()
     }
 
     fn objects(&self) -> Result<Vec<(ObjectRef, Value)>, StepError> {
@@ -296,6 +301,10 @@ impl Step for Showroom {
         .boxed()
     }
 
+    fn foresee<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>> {
+        async move { Ok(Outlook::on(&self.tenant, self.made()).await?.seen()) }.boxed()
+    }
+
     fn apply<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
         async move {
             let changed = self.tenant.apply_all(self.objects()?).await?;
@@ -309,9 +318,7 @@ impl Step for Showroom {
 
     fn revert<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
         async move {
-            let objects = self.inventory().into_iter();
-            let objects = objects.map(|(kind, name)| ObjectRef::new(kind, self.namespace(), name)).collect();
-            let changed = self.tenant.remove_all(objects).await?;
+            let changed = self.tenant.remove_all(self.made()).await?;
             Ok(super::reverted(changed, "lab guide gone"))
         }
         .boxed()

@@ -56,6 +56,9 @@
 //!     fn probe<'a>(&'a self, _: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>> {
 //!         ready(Ok(Seen::new(State::Present, []))).boxed()
 //!     }
+//!     fn foresee<'a>(&'a self, _: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>> {
+//!         ready(Ok(Seen::new(State::Absent, []))).boxed()
+//!     }
 //!     fn apply<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
 //!         async move {
 //!             scope.note("looking around");

@@ -42,6 +42,10 @@ pub trait Step: Send + Sync {
     /// Looks, changes nothing, and fills the step's facts as far as they can be read.
     fn probe<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>>;
 
+    /// Looks at what a revert would remove, and changes nothing: [`State::Present`] if that is anything, with one
+    /// line for each thing that goes, and one for what is there and stays. It may not rely on facts.
+    fn foresee<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>>;
+
     /// Brings the step's objects about. Twice equals once.
     fn apply<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>>;
 

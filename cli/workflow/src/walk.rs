@@ -74,20 +74,25 @@ impl Run {
     ///
     /// After a failure nothing new starts; what runs may end.
     pub async fn provision(&self, plan: &Plan) -> Report {
-        Walk::new(self, plan, Verb::Provision).finish().await
+        Walk::new(self, plan, Verb::Provision, Gaze::Back).finish().await
     }
 
     /// Reverts the selected steps in reverse order, each as soon as what must go before it is gone.
     ///
     /// A failure blocks only what must come after it.
     pub async fn destroy(&self, plan: &Plan) -> Report {
-        Walk::new(self, plan, Verb::Destroy).finish().await
+        Walk::new(self, plan, Verb::Destroy, Gaze::Back).finish().await
     }
 
     /// Looks at the selected steps and at what they need, in the order of their needs, so that facts found on
     /// the way are there for those that read them. Goes on after failures.
     pub async fn look(&self, plan: &Plan) -> Report {
-        Walk::new(self, plan, Verb::Look).finish().await
+        Walk::new(self, plan, Verb::Look, Gaze::Back).finish().await
+    }
+
+    /// Looks at what reverting the selected steps would remove. Goes on after failures.
+    pub async fn foresee(&self, plan: &Plan) -> Report {
+        Walk::new(self, plan, Verb::Look, Gaze::Ahead).finish().await
     }
 
     /// A step's scope outside of any walk, for tests of steps.
@@ -107,11 +112,21 @@ pub(crate) fn end_of(limit: Option<Duration>) -> Instant {
     Instant::now() + limit.unwrap_or(thirty_years).min(thirty_years)
 }
 
+/// What a look is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gaze {
+    /// What applying has come to.
+    Back,
+    /// What reverting would come to.
+    Ahead,
+}
+
 /// A walk under way.
 struct Walk<'a> {
     run: &'a Run,
     plan: &'a Plan,
     verb: Verb,
+    gaze: Gaze,
     events: Emitter,
     started: Instant,
     deadline: Instant,
@@ -131,10 +146,10 @@ enum State {
 }
 
 impl<'a> Walk<'a> {
-    fn new(run: &'a Run, plan: &'a Plan, verb: Verb) -> Self {
-        let takes_part = |at: &usize| match verb {
-            Verb::Destroy => plan.parts[*at] == Part::Runs,
-            Verb::Provision | Verb::Look => plan.parts[*at] != Part::Out,
+    fn new(run: &'a Run, plan: &'a Plan, verb: Verb, gaze: Gaze) -> Self {
+        let takes_part = |at: &usize| match (verb, gaze) {
+            (Verb::Destroy, _) | (_, Gaze::Ahead) => plan.parts[*at] == Part::Runs,
+            (Verb::Provision | Verb::Look, Gaze::Back) => plan.parts[*at] != Part::Out,
         };
         let mut order: Vec<usize> = (0..plan.steps.len()).filter(takes_part).collect();
         if verb == Verb::Destroy {
@@ -144,6 +159,7 @@ impl<'a> Walk<'a> {
             run,
             plan,
             verb,
+            gaze,
             events: run.emitter(),
             started: Instant::now(),
             deadline: end_of(run.timeout),
@@ -202,6 +218,9 @@ impl<'a> Walk<'a> {
     }
 
     fn before(&self, at: usize) -> &'a [usize] {
+        if self.gaze == Gaze::Ahead {
+            return &[]; // what is there does not depend on what goes first
+        }
         match self.verb {
             Verb::Destroy => &self.plan.before_revert[at],
             Verb::Provision | Verb::Look => &self.plan.before_apply[at],
@@ -238,7 +257,7 @@ impl<'a> Walk<'a> {
         let verb = if self.looks(at) { Verb::Look } else { self.verb };
         scope.emit(EventKind::StepStarted);
         self.states[at] = State::Running(scope.clone());
-        self.running.push(attempt(step, verb, scope).map(move |ending| (at, ending)).boxed());
+        self.running.push(attempt(step, verb, self.gaze, scope).map(move |ending| (at, ending)).boxed());
     }
 
     fn settle(&mut self, at: usize, ending: Ending) {
@@ -284,13 +303,14 @@ impl<'a> Walk<'a> {
 }
 
 /// Runs a step to its end, whatever that is: a result, a panic, or its deadline.
-async fn attempt(step: Arc<dyn Step>, verb: Verb, scope: Scope) -> Ending {
+async fn attempt(step: Arc<dyn Step>, verb: Verb, gaze: Gaze, scope: Scope) -> Ending {
     // What a panic leaves half-made is the step's own, and the step is not asked again.
     let work = AssertUnwindSafe(async {
-        match verb {
-            Verb::Provision => step.apply(&scope).await.map(Ending::Done),
-            Verb::Destroy => step.revert(&scope).await.map(Ending::Done),
-            Verb::Look => step.probe(&scope).await.map(Ending::Seen),
+        match (verb, gaze) {
+            (Verb::Provision, _) => step.apply(&scope).await.map(Ending::Done),
+            (Verb::Destroy, _) => step.revert(&scope).await.map(Ending::Done),
+            (Verb::Look, Gaze::Back) => step.probe(&scope).await.map(Ending::Seen),
+            (Verb::Look, Gaze::Ahead) => step.foresee(&scope).await.map(Ending::Seen),
         }
     });
     match timeout_at(scope.deadline(), work.catch_unwind()).await {

@@ -233,6 +233,16 @@ impl Step for Actor {
         .boxed()
     }
 
+    fn foresee<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>> {
+        async {
+            self.play(scope, self.probe_fault).await?;
+            let held = self.world.there().contains(self.id);
+            let state = if held { State::Present } else { State::Absent };
+            Ok(Seen::new(state, held.then(|| format!("{} goes", self.id))))
+        }
+        .boxed()
+    }
+
     fn apply<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
         async {
             // Made at once, and whole only later: what breaks half way leaves something behind.
