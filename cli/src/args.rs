@@ -222,18 +222,6 @@ pub enum UserInfo {
     None,
 }
 
-/// Arguments of `destroy`.
-#[derive(Debug, Clone, Args)]
-#[command(after_help = DESTROY_EXAMPLES)]
-pub struct DestroyArgs {
-    /// Say what would be removed, step by step, and change nothing
-    #[arg(long, help_heading = "Run")]
-    pub dry_run: bool,
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "documented at its type")]
-    pub change: ChangeArgs,
-}
-
 /// Arguments of `provision` and `destroy`.
 #[derive(Debug, Clone, Args)]
 pub struct ChangeArgs {
@@ -259,7 +247,11 @@ pub struct ChangeArgs {
 
 /// Arguments of `destroy`.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = DESTROY_EXAMPLES)]
 pub struct DestroyArgs {
+    /// Say what would be removed, step by step, and change nothing
+    #[arg(long, help_heading = "Run", conflicts_with = "force_finalizers")]
+    pub dry_run: bool,
     /// Take the finalizers away from what an earlier destroy left half deleted, and list them: for when whoever
     /// should finish is gone. What they guard, outside of the cluster too, may be left behind
     #[arg(long, help_heading = "Run")]

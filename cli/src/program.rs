@@ -126,7 +126,7 @@ async fn dispatch(command: Command, workplace: &Workplace) -> ExitCode {
     let ended = match command {
         Command::Provision(args) => commands::provision(workplace, &args).await,
         Command::Destroy(args) if args.dry_run => commands::forecast(workplace, &args.change).await,
-        Command::Destroy(args) => commands::destroy(workplace, &args.change).await,
+        Command::Destroy(args) => commands::destroy(workplace, &args).await,
         Command::Status(args) => commands::status(workplace, &args).await,
         Command::Plan(args) => commands::plan(workplace, &args).await,
         Command::Render(args) => commands::render(workplace, &args).await,

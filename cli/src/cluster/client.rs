@@ -176,8 +176,8 @@ impl Cluster {
         namespace: &str,
         labels: &str,
     ) -> Result<Vec<Object>, ClusterError> {
-        let _waiting = self.meter.waiting();
-        match self.api(kind, namespace).list_metadata(&ListParams::default().labels(labels)).await {
+        let (api, params) = (self.api(kind, namespace), ListParams::default().labels(labels));
+        match self.ask("list", || kind.plural.to_owned(), api.list_metadata(&params)).await? {
             Ok(list) => {
                 let bare = |metadata| Object { types: None, metadata, data: Value::Null };
                 Ok(list.items.into_iter().map(|item| bare(item.metadata)).collect())

@@ -25,10 +25,10 @@ impl Cluster {
         let mut asked = Object::new("", &resource).data(json!({"spec": {"resourceAttributes": attributes}}));
         asked.metadata.name = None; // reviews have none
         let reviews: Api<Object> = Api::all_with(self.client.clone(), &resource);
-        let _waiting = self.meter.waiting();
-        let answered = reviews.create(&PostParams::default(), &asked).await;
-        let answered = answered
-            .map_err(|error| failed("review", format!("the right to {verb} {}", kind.plural), &error))?;
+        let what = || format!("the right to {verb} {}", kind.plural);
+        let params = PostParams::default();
+        let answered = self.ask("review", what, reviews.create(&params, &asked)).await?;
+        let answered = answered.map_err(|error| failed("review", what(), &error))?;
         Ok(answered.data["status"]["allowed"] == true)
     }
 
@@ -40,12 +40,10 @@ impl Cluster {
     pub async fn kinds(&self, group: &str) -> Result<BTreeMap<String, Vec<String>>, ClusterError> {
         let mut kinds: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for version in self.versions(group) {
-            let listed = {
-                let _waiting = self.meter.waiting();
-                self.client.list_api_group_resources(&format!("{group}/{version}")).await
-            };
-            let listed =
-                listed.map_err(|error| failed("list", format!("kinds of {group}/{version}"), &error))?;
+            let what = || format!("kinds of {group}/{version}");
+            let path = format!("{group}/{version}");
+            let listed = self.ask("list", what, self.client.list_api_group_resources(&path)).await?;
+            let listed = listed.map_err(|error| failed("list", what(), &error))?;
             let found: BTreeSet<String> =
                 listed.resources.into_iter().map(|resource| resource.kind).collect();
             for kind in found {

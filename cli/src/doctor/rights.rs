@@ -83,8 +83,8 @@ fn judge(needed: &[(&str, BTreeSet<Asked>)], denied: &BTreeSet<&Asked>) -> Vec<F
     });
     lacking
         .map(|(who, says)| match who {
-            // no order needs these two
-            "list" | "doctor" => Finding::warning(CHECK, says, REMEDY),
+            // no order needs these
+            "explanations" | "list" | "doctor" => Finding::warning(CHECK, says, REMEDY),
             _ => Finding::problem(CHECK, Failure::Denied, says, REMEDY),
         })
         .collect()

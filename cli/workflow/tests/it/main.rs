@@ -5,6 +5,7 @@
 
 mod cancellation;
 mod deadlines;
+mod foresight;
 mod forward;
 mod planning;
 mod recipes;
