@@ -3,6 +3,7 @@
 //! Owner of rustls (the TLS provider), of `tracing-subscriber`, of the YAML crates and of the way HTTP
 //! clients are built. Knows neither Kubernetes nor MCP nor the command line.
 
+pub mod cause;
 pub mod crypto;
 pub mod http;
 pub mod meter;

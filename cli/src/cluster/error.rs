@@ -1,5 +1,6 @@
 //! What can go wrong with the Kubernetes API, told by object and operation.
 
+use tenant_kit::cause::innermost;
 use tenant_workflow::step::{Failure, StepError};
 
 /// A call to the Kubernetes API that failed.
@@ -64,15 +65,6 @@ fn first_line(message: &str, code: u16) -> String {
         return format!("a page instead of an API answer (status {code})");
     }
     message.lines().next().unwrap_or_default().to_owned()
-}
-
-/// The useful text of a transport error is at the end of its chain.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut last = error;
-    while let Some(source) = last.source() {
-        last = source;
-    }
-    last.to_string()
 }
 
 impl ClusterError {

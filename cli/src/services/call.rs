@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use reqwest::{Method, RequestBuilder, StatusCode, header::RETRY_AFTER};
 use serde_json::Value;
-use tenant_kit::{meter::Meter, secret::Redactor, throttle::Throttle};
+use tenant_kit::{cause::innermost, meter::Meter, secret::Redactor, throttle::Throttle};
 use tenant_workflow::step::{Failure, StepError};
 
 /// Attempts at one exchange, the first included.
@@ -242,12 +242,4 @@ fn said(body: &Value) -> String {
         return "a page instead of an API answer".to_owned();
     }
     text.lines().next().unwrap_or_default().chars().take(300).collect()
-}
-
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut last = error;
-    while let Some(source) = last.source() {
-        last = source;
-    }
-    last.to_string()
 }
