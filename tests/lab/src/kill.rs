@@ -47,7 +47,7 @@ pub(crate) async fn run(arguments: MatrixArguments) -> anyhow::Result<()> {
     while let Some(finding) = played.next().await {
         let finding = finding?;
         if finding.misfit.is_some() {
-            say(&told(&finding));
+            say(&format!("\n{finding}\n\n"));
         }
         findings.push(finding);
         if findings.len() % STRIDE == 0 || findings.len() == total {
@@ -61,14 +61,6 @@ pub(crate) async fn run(arguments: MatrixArguments) -> anyhow::Result<()> {
         0 => Ok(()),
         misfits => bail!("{misfits} of {total} cells did not converge"),
     }
-}
-
-/// A misfit, and how to see it again.
-fn told(finding: &Finding) -> String {
-    let Finding { cell, exchange, misfit, .. } = finding;
-    let at = exchange.as_ref().map_or_else(|| "it ended before".to_owned(), ToString::to_string);
-    let misfit = misfit.iter().map(ToString::to_string).collect::<String>();
-    format!("\n{cell} struck at\n  {at}\n{misfit}\nagain: cargo lab matrix --cell {cell}\n\n")
 }
 
 /// One row per course and blow, and their sum.

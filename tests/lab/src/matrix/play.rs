@@ -57,6 +57,21 @@ impl Finding {
     }
 }
 
+impl fmt::Display for Finding {
+    /// Where it was struck, what is not as it should be, and how to see it again.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cell, exchange, misfit, .. } = self;
+        match exchange {
+            Some(exchange) => writeln!(formatter, "{cell} struck at\n{exchange}")?,
+            None => writeln!(formatter, "{cell} ended before it sent so many requests")?,
+        }
+        match misfit {
+            Some(misfit) => write!(formatter, "{misfit}\nagain: cargo lab matrix --cell {cell}"),
+            None => formatter.write_str("as it should be"),
+        }
+    }
+}
+
 impl fmt::Display for Misfit {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines =
