@@ -12,7 +12,9 @@ use tenant_cli::exit::ExitCode;
 use tenant_lab::{
     faults::{Behaviour, StandIn},
     lab::{Lab, LabOptions},
+    proxy::{Proxy, Rule},
     snapshot::Snapshot,
+    state::State,
 };
 use tokio::sync::OnceCell;
 
@@ -79,9 +81,26 @@ impl World {
     /// `tenant`, able to reach this lab's router and to trust its certificates; where the cluster is comes with
     /// the order.
     pub(crate) fn program(&self) -> Program {
+        self.program_at(self.lab.state())
+    }
+
+    fn program_at(&self, state: &State) -> Program {
         let trust = |name: &str| name.starts_with("TENANT_INGRESS") || name == "K8S_AUTH_SSL_CA_CERT";
-        let variables = self.lab.env().into_iter().filter(|(name, _)| trust(name));
+        let variables = state.env().into_iter().filter(|(name, _)| trust(name));
         variables.fold(Program::new(self.folder()), |program, (name, value)| program.env(name, value))
+    }
+
+    /// A proxy before this lab, which spoils requests by these rules.
+    pub(crate) fn proxy(&self, rules: Vec<Rule>) -> Proxy {
+        let proxy = Proxy::start(self.lab.state(), rules);
+        proxy.unwrap_or_else(|error| panic!("the proxy does not start: {error:#}"))
+    }
+
+    /// As [`World::command`], through a proxy.
+    pub(crate) fn through(&self, proxy: &Proxy, command: &str, guid: &str) -> Program {
+        let program = self.program_at(proxy.state()).args([command, "--guid", guid]);
+        let program = program.within("90s").vars(proxy.vars_file());
+        if command == "provision" { program.vars(&order_file("order.yml")) } else { program }
     }
 
     /// `tenant <command> --guid <guid>` with the platform's variables and a time limit no good run comes near.
