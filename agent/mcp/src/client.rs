@@ -5,16 +5,24 @@ use std::time::Duration;
 
 use rmcp::ServiceError;
 use rmcp::model::CallToolResult;
+use serde_json::{Map, Value};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::binding::{Arg, Binding, Capability};
 use crate::detect::ConnectError;
 use crate::endpoint::Endpoint;
+use crate::observer::{CallResult, Observer};
 use crate::session::Session;
 use crate::tools::ToolIndex;
 
 /// Time for detection, handshake and tool list together.
 const CONNECT: Duration = Duration::from_secs(10);
+/// Failures in a row after which a server that cannot be reached is left alone for a moment.
+const PATIENCE: u32 = 3;
+/// That moment. Short, so that a server that is back is used within two seconds.
+const REST: Duration = Duration::from_secs(1);
 /// Result text beyond this is cut, in bytes; the end is kept, because logs fail at the end.
 const LARGEST: usize = 32 * 1024 * 1024;
 
@@ -74,14 +82,40 @@ pub enum CallError {
 pub struct Client {
     endpoint: Endpoint,
     http: reqwest::Client,
-    session: Mutex<Option<Arc<Session>>>,
+    connection: Mutex<Connection>,
     known: std::sync::Mutex<ToolIndex>,
+    observer: Option<Arc<dyn Observer>>,
+}
+
+/// The session, or how the last tries to open one went.
+#[derive(Debug, Default)]
+struct Connection {
+    session: Option<Arc<Session>>,
+    failures: u32,
+    failed: Option<(Instant, String)>,
+}
+
+impl Connection {
+    /// Why not to try again now: somebody tried while we waited for our turn, or the server rests.
+    fn refuses(&self, asked: Instant, now: Instant) -> Option<&str> {
+        let (at, reason) = self.failed.as_ref()?;
+        let resting = self.failures >= PATIENCE && now.saturating_duration_since(*at) < REST;
+        (*at >= asked || resting).then_some(reason)
+    }
 }
 
 impl Client {
     /// A client; nothing is sent yet. `http` must have no total time-out: it would cut streams.
     pub fn new(endpoint: Endpoint, http: reqwest::Client) -> Self {
-        Self { endpoint, http, session: Mutex::new(None), known: std::sync::Mutex::default() }
+        let (connection, known) = (Mutex::default(), std::sync::Mutex::default());
+        Self { endpoint, http, connection, known, observer: None }
+    }
+
+    /// The same client; `observer` is told what happens on it.
+    #[must_use]
+    pub fn observed(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
     }
 
     /// Name of the server.
@@ -119,9 +153,18 @@ impl Client {
     ) -> Result<String, CallError> {
         let server = || self.endpoint.name.clone();
         match tokio::time::timeout(within, self.attempts(capability, wanted, effect)).await {
-            Ok(result) => result,
-            Err(_) if effect == Effect::Write => Err(CallError::Unknown(server())),
-            Err(_) => Err(CallError::Timeout(server())),
+            Ok(result) => return result,
+            // A connection that died without a word looks like this: the next call gets a new one. Whoever
+            // holds the lock is opening one.
+            Err(_) => {
+                if let Ok(mut connection) = self.connection.try_lock() {
+                    connection.session = None;
+                }
+            }
+        }
+        match effect {
+            Effect::Write => Err(CallError::Unknown(server())),
+            Effect::Read => Err(CallError::Timeout(server())),
         }
     }
 
@@ -144,7 +187,7 @@ impl Client {
             let arguments = binding
                 .arguments(wanted)
                 .map_err(|argument| CallError::Argument { tool: binding.tool.clone(), argument })?;
-            let error = match session.call(&binding.tool, arguments).await {
+            let error = match self.observe(&session, &binding.tool, arguments).await {
                 Ok(result) => return text(&result),
                 Err(error) => error,
             };
@@ -166,17 +209,67 @@ impl Client {
         }
     }
 
+    /// One call on one session, seen by the observer and in traces; arguments and results are in neither.
+    async fn observe(
+        &self,
+        session: &Session,
+        tool: &str,
+        arguments: Map<String, Value>,
+    ) -> Result<CallToolResult, ServiceError> {
+        let span = tracing::info_span!(
+            "execute_tool",
+            otel.name = format!("execute_tool {tool}"),
+            otel.kind = "client",
+            otel.status_code = tracing::field::Empty,
+            gen_ai.operation.name = "execute_tool",
+            gen_ai.tool.name = tool,
+            gen_ai.tool.type = "extension",
+            server = self.endpoint.name,
+        );
+        let begun = Instant::now();
+        let result = session.call(tool, arguments).instrument(span.clone()).await;
+        let how = match &result {
+            Ok(result) if result.is_error == Some(true) => CallResult::ToolError,
+            Ok(_) => CallResult::Ok,
+            Err(error) if fate(error) == Fate::Answered => CallResult::ToolError,
+            Err(_) => CallResult::NoAnswer,
+        };
+        if how != CallResult::Ok {
+            span.record("otel.status_code", "ERROR");
+        }
+        if let Some(observer) = &self.observer {
+            observer.called(&self.endpoint.name, tool, begun.elapsed(), how);
+        }
+        result
+    }
+
     /// The current session; a new one if there is none, or it is the lost one, or it is outdated.
     async fn session(&self, lost: Option<&Arc<Session>>) -> Result<Arc<Session>, ConnectError> {
-        let mut current = self.session.lock().await;
-        if let Some(session) = current.as_ref()
+        let asked = Instant::now();
+        let mut connection = self.connection.lock().await;
+        if let Some(session) = &connection.session
             && !lost.is_some_and(|l| Arc::ptr_eq(l, session))
             && !session.outdated()
         {
             return Ok(Arc::clone(session));
         }
-        *current = None;
-        let session = Arc::new(Session::open(&self.http, &self.endpoint, CONNECT).await?);
+        if let Some(reason) = connection.refuses(asked, Instant::now()) {
+            return Err(ConnectError::Recently { url: self.endpoint.shown(), reason: reason.to_owned() });
+        }
+        connection.session = None;
+        let opened = Session::open(&self.http, &self.endpoint, CONNECT).await;
+        if let Some(observer) = &self.observer {
+            observer.answers(&self.endpoint.name, opened.is_ok());
+        }
+        let session = match opened {
+            Ok(session) => Arc::new(session),
+            Err(error) => {
+                connection.failures += 1;
+                connection.failed = Some((Instant::now(), error.to_string()));
+                return Err(error);
+            }
+        };
+        (connection.failures, connection.failed) = (0, None);
         let drift = {
             let mut known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             let drift = session.tools.drift(&known);
@@ -188,7 +281,7 @@ impl Client {
         if !drift.is_empty() {
             tracing::warn!(%server, changed = %drift.join(","), "tools changed since the last session");
         }
-        *current = Some(Arc::clone(&session));
+        connection.session = Some(Arc::clone(&session));
         Ok(session)
     }
 }

@@ -56,6 +56,14 @@ pub enum ConnectError {
         /// What the protocol library said.
         reason: String,
     },
+    /// Not tried: a try of somebody else, a moment ago, failed.
+    #[error("{url} could not be reached a moment ago: {reason}")]
+    Recently {
+        /// Address without query.
+        url: String,
+        /// What the try ended with.
+        reason: String,
+    },
     /// No answer in time.
     #[error("{url} did not answer in time")]
     Timeout {

@@ -9,6 +9,7 @@ mod client;
 mod detect;
 mod endpoint;
 pub mod legacy;
+mod observer;
 mod session;
 mod tools;
 
@@ -16,4 +17,5 @@ pub use binding::{Arg, Binding, Capability};
 pub use client::{CallError, Client, Effect};
 pub use detect::ConnectError;
 pub use endpoint::{Credential, Endpoint, TransportChoice};
+pub use observer::{CallResult, Observer};
 pub use tools::ToolIndex;
