@@ -23,10 +23,9 @@ use tenant_agent::filing::Tracker;
 use tenant_agent::http::{Auth, Options, Rate, Service};
 use tenant_agent::investigation::Investigator;
 use tenant_agent::journal::Journal;
-use tenant_agent::ledger::{Ledger, Limits};
-use tenant_agent::metrics::Metrics;
 use tenant_agent::model::{Breaker, Endpoint};
 use tenant_agent::redact::Redactor;
+use tenant_agent::routes::Routes;
 use tenant_agent::store::Store;
 
 fn main() {
@@ -133,25 +132,27 @@ async fn agent(model: Option<Duration>) -> (String, tempfile::TempDir) {
     };
     let advisor = match model {
         Some(delay) => Some(Advisor {
-            endpoint: Endpoint::new(http(), &slow_model(delay).await, &"key".to_owned().into()),
+            endpoint: Endpoint::new(
+                http(),
+                &double::model(delay, vec![Some(submission())]).await,
+                &"key".to_owned().into(),
+            ),
             models: vec!["m".into()],
+            prices: std::collections::BTreeMap::new(),
             breaker: Breaker::default(),
             budget: Budget::default(),
         }),
         None => None,
     };
     let investigator = Investigator {
-        store: Arc::new(store),
         cluster: Some(client("openshift")),
-        tracker: Some(Tracker::new(client("gitea"), "o".into(), "r".into())),
+        routes: Routes::to(Some(Tracker::new(client("gitea"), "o".into(), "r".into()))),
         advisor,
-        ledger: Ledger::new(Limits { namespace_hour: u64::MAX, day: u64::MAX }),
-        recordings: None,
-        metrics: Arc::new(Metrics::default()),
-        room: Investigator::room(),
+        ..Investigator::new(Arc::new(store))
     };
     let options = Options {
         auth: Auth::default(),
+        open_pages: true,
         namespaces: Vec::new(),
         wait: Duration::from_mins(1),
         queue: 10_000,
@@ -162,24 +163,16 @@ async fn agent(model: Option<Duration>) -> (String, tempfile::TempDir) {
     (serve(service.router()).await, data)
 }
 
-async fn slow_model(delay: Duration) -> String {
-    let answer = json!({"choices": [{"message": {"tool_calls": [{"id": "1", "function": {"name": "submit_diagnosis", "arguments": {
-        "cause": "fastapii does not exist", "category": "dependency", "summary": "The name is mistyped.", "fixes": ["Correct fastapii"],
-        "quotes": ["ERROR: No matching distribution found for fastapii"], "confidence": "high"}}}]}}]});
-    let reply = move || {
-        let answer = answer.clone();
-        async move {
-            tokio::time::sleep_until(tokio::time::Instant::now() + delay).await;
-            axum::Json(answer)
-        }
-    };
-    serve(axum::Router::new().route("/v1/chat/completions", axum::routing::post(reply))).await
+fn submission() -> Value {
+    json!({"cause": "fastapii does not exist", "category": "dependency", "summary": "The name is mistyped.",
+        "fixes": ["Correct fastapii"], "quotes": ["ERROR: No matching distribution found for fastapii"],
+        "confidence": "high"})
 }
 
 async fn serve(router: axum::Router) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    tokio::spawn(tenant_agent::http::server::serve(listener, router, std::future::pending()));
     format!("http://{address}")
 }
 

@@ -12,14 +12,16 @@ mod verify;
 pub use answer::Submission;
 pub use tools::{NoRepository, Repository};
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tracing::Instrument as _;
 
 use crate::diagnosis::{Author, Diagnosis};
 use crate::evidence::Evidence;
 use crate::model::wire::{Call, EchoedCall, EchoedFunction, Message, Request, Said};
-use crate::model::{Breaker, Endpoint, ModelError};
+use crate::model::{Breaker, Endpoint, ModelError, Price};
 use answer::{TextCall, json_of, text_call};
 
 /// Limits of one report.
@@ -58,6 +60,10 @@ pub struct Outcome {
     pub calls: u32,
     /// Tokens spent.
     pub tokens: u64,
+    /// US dollars spent, by the configured prices.
+    pub cost: f64,
+    /// Model asked last.
+    pub model: String,
     /// Why the model's answer was not used; `None` if it was.
     pub degraded: Option<Degraded>,
     /// Statements dropped because the evidence does not contain them.
@@ -81,6 +87,18 @@ pub enum Degraded {
     Useless,
 }
 
+impl Degraded {
+    /// One word, for metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Budget => "budget",
+            Self::Model(_) => "model",
+            Self::Open => "breaker",
+            Self::Useless => "useless",
+        }
+    }
+}
+
 /// A model endpoint with an ordered list of models to try.
 #[derive(Debug)]
 pub struct Advisor {
@@ -88,6 +106,8 @@ pub struct Advisor {
     pub endpoint: Endpoint,
     /// First choice first.
     pub models: Vec<String>,
+    /// What tokens cost, by model; what is missing costs nothing.
+    pub prices: BTreeMap<String, Price>,
     /// Shared over all reports.
     pub breaker: Breaker,
     /// Limits.
@@ -108,14 +128,19 @@ impl Advisor {
         } else {
             Err(Degraded::Open)
         };
-        let (calls, tokens) = (talk.calls, talk.tokens);
+        let (calls, tokens, cost, model) = (talk.calls, talk.tokens, talk.cost, talk.model.to_owned());
         let result = said.and_then(|(submission, model)| {
             let author = Author::Model { name: model, tokens, calls };
             verify::verify(&submission, &rules, evidence, author).ok_or(Degraded::Useless)
         });
         match result {
-            Ok(v) => Outcome { diagnosis: v.diagnosis, calls, tokens, degraded: None, dropped: v.dropped },
-            Err(why) => Outcome { diagnosis: rules, calls, tokens, degraded: Some(why), dropped: 0 },
+            Ok(v) => {
+                let (diagnosis, dropped) = (v.diagnosis, v.dropped);
+                Outcome { diagnosis, calls, tokens, cost, model, degraded: None, dropped }
+            }
+            Err(why) => {
+                Outcome { diagnosis: rules, calls, tokens, cost, model, degraded: Some(why), dropped: 0 }
+            }
         }
     }
 }
@@ -129,6 +154,8 @@ struct Talk<'a> {
     seen: Vec<(String, Value)>,
     calls: u32,
     tokens: u64,
+    cost: f64,
+    model: &'a str,
     started: Instant,
     prompt: usize,
 }
@@ -144,12 +171,15 @@ impl<'a> Talk<'a> {
         let prompt = advisor.budget.prompt;
         let messages = prompt::opening(evidence, rules, prompt);
         let started = Instant::now();
-        Self { advisor, evidence, rules, messages, seen: Vec::new(), calls: 0, tokens: 0, started, prompt }
+        let model = advisor.models.first().map_or("", String::as_str);
+        let (seen, calls, tokens, cost) = (Vec::new(), 0, 0, 0.0);
+        Self { advisor, evidence, rules, messages, seen, calls, tokens, cost, model, started, prompt }
     }
 
     async fn run(&mut self, repository: &dyn Repository) -> Result<(Submission, String), Degraded> {
         let mut last = Degraded::Useless;
         for model in &self.advisor.models {
+            self.model = model;
             match self.with(model, repository).await {
                 Ok(submission) => {
                     self.advisor.breaker.succeeded();
@@ -204,17 +234,23 @@ impl<'a> Talk<'a> {
                 stream: false,
             };
             self.calls += 1;
-            let error = match self.advisor.endpoint.chat(&request, budget.per_call.min(left)).await {
+            let span = chat_span(model);
+            let asked = self.advisor.endpoint.chat(&request, budget.per_call.min(left));
+            let error = match asked.instrument(span.clone()).await {
                 Ok(answer) => {
-                    self.tokens += match answer.usage.as_ref().map_or(0, crate::model::wire::Usage::total) {
-                        0 => self.estimate(),
-                        reported => reported,
-                    };
+                    let usage = answer.usage.as_ref().map(crate::model::wire::Usage::parts);
+                    let (input, output) = usage.filter(|u| *u != (0, 0)).unwrap_or((self.estimate(), 0));
+                    span.record("gen_ai.usage.input_tokens", input);
+                    span.record("gen_ai.usage.output_tokens", output);
+                    self.tokens += input + output;
+                    self.cost += self.advisor.prices.get(model).map_or(0.0, |p| p.of(input, output));
                     let message = answer.choices.into_iter().next().and_then(|c| c.message);
                     return Ok(message.unwrap_or_default());
                 }
                 Err(error) => error,
             };
+            span.record("otel.status_code", "ERROR");
+            span.record("error.type", tracing::field::display(&error));
             if !matches!(error, ModelError::TooLong | ModelError::Rejected(_)) {
                 self.advisor.breaker.failed(Instant::now());
             }
@@ -297,6 +333,22 @@ impl<'a> Talk<'a> {
     fn estimate(&self) -> u64 {
         self.messages.iter().map(|m| m.size() as u64 + 16).sum::<u64>() / 4
     }
+}
+
+/// A request to a model in traces, by the semantic conventions for generative AI; content stays out.
+fn chat_span(model: &str) -> tracing::Span {
+    tracing::info_span!(
+        "chat",
+        otel.name = format!("chat {model}"),
+        otel.kind = "client",
+        otel.status_code = tracing::field::Empty,
+        gen_ai.operation.name = "chat",
+        gen_ai.provider.name = "openai",
+        gen_ai.request.model = model,
+        gen_ai.usage.input_tokens = tracing::field::Empty,
+        gen_ai.usage.output_tokens = tracing::field::Empty,
+        error.type = tracing::field::Empty,
+    )
 }
 
 fn named(index: usize, call: &Call) -> (String, TextCall) {

@@ -87,26 +87,33 @@ impl Tracker {
         Ok(self.find(fingerprint, title).await?.is_some_and(|i| i.open))
     }
 
-    /// Create the issue, or say on the existing one that it happened again.
+    /// Create the issue, or say on the existing one that it happened again. Interrupted at any point and
+    /// called again for the same report, it finishes what was begun.
     pub async fn file(
         &self,
         text: &Issue,
         fingerprint: &str,
+        report: &str,
         note: &str,
         now: Timestamp,
     ) -> Result<Filed, FilingError> {
         let _turn = self.turn.lock().await;
+        let trace = trace(report);
         if let Some(found) = self.find(fingerprint, &text.title).await? {
+            if found.body.as_deref().is_some_and(|body| body.contains(&trace)) {
+                return Ok(Filed::Created(found.link()));
+            }
             let fresh = found.updated.is_none_or(|t| now.as_second() - t.as_second() < REOPEN_WITHIN);
             if found.open || fresh {
-                return self.recur(found, note).await;
+                return self.recur(found, report, note).await;
             }
         }
+        let body = format!("{}\n{trace}\n", text.body.trim_end());
         let args = [
             Arg::must(OWNER, self.owner.as_str()),
             Arg::must(REPO, self.repo.as_str()),
             Arg::must(&["title"], text.title.as_str()),
-            Arg::must(&["body"], text.body.as_str()),
+            Arg::must(&["body"], body),
         ];
         let created = match self.client.call(Capability::IssueCreate, &args, Effect::Write, CALL).await {
             Ok(answer) => issue(&answer),
@@ -166,7 +173,10 @@ impl Tracker {
     }
 
     /// One comment per occurrence up to a limit, then a tally in the body.
-    async fn recur(&self, found: TrackerIssue, note: &str) -> Result<Filed, FilingError> {
+    async fn recur(&self, found: TrackerIssue, report: &str, note: &str) -> Result<Filed, FilingError> {
+        if found.comments > 0 && self.told(found.number, report).await {
+            return Ok(Filed::Recurred(found.link()));
+        }
         if !found.open {
             let mut args = self.numbered(found.number);
             args.push(Arg::must(&["state"], "open"));
@@ -189,6 +199,13 @@ impl Tracker {
             }
         }
         Ok(Filed::Recurred(found.link()))
+    }
+
+    /// Whether a comment tells of this report already: the program ended before it could note that down.
+    async fn told(&self, number: u64, report: &str) -> bool {
+        let args = self.numbered(number);
+        let comments = self.client.call(Capability::IssueComments, &args, Effect::Read, CALL).await;
+        comments.is_ok_and(|text| text.contains(report))
     }
 
     /// Labels are a help, not a duty: without the tools, or on failure, the issue stands without.
@@ -232,6 +249,11 @@ impl Tracker {
             Arg::must(NUMBER, Value::from(number)),
         ]
     }
+}
+
+/// Hidden line that tells which report an issue was written for.
+fn trace(report: &str) -> String {
+    format!("<!-- pfa:report {report} -->")
 }
 
 /// Lists of newer servers have no bodies: only issues with our kind of title are worth a look inside.

@@ -4,16 +4,21 @@ mod auth;
 mod body;
 mod limits;
 mod pages;
+mod review;
+pub mod server;
+mod state;
 mod wait;
 
-pub use auth::{Auth, Caller};
+pub use auth::{Auth, Caller, Refusal};
 pub use limits::Rate;
+pub use review::TokenReview;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_mcp::Client;
-use axum::extract::{Path, Request, State};
+use auth::Wish;
+use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -21,22 +26,26 @@ use axum::{Json, Router};
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::investigation::Investigator;
 use crate::journal::Durability;
-use crate::metrics::{Label, Metrics};
-use crate::report::Record;
-use crate::store::{Accepted, Store};
-use crate::{cluster, filing};
+use crate::metrics::{Metrics, Repeated};
+use crate::store::{Accepted, Reopened, Store};
 
 /// Largest request body, in bytes; a report has a few hundred.
 const BODY: usize = 64 * 1024;
+
+/// Streams of changes open at once; they must not take the place of those who report.
+const WATCHERS: usize = 128;
 
 /// Behaviour that configuration decides.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Who may report.
     pub auth: Auth,
+    /// Whether reports are shown to everybody who can reach the port.
+    pub open_pages: bool,
     /// Namespaces that may be reported; empty allows all.
     pub namespaces: Vec<String>,
     /// How long a synchronous caller waits.
@@ -57,6 +66,10 @@ pub struct Service {
     investigator: Arc<Investigator>,
     metrics: Arc<Metrics>,
     limits: limits::Limits,
+    /// Places for those who watch a report.
+    watchers: Arc<tokio::sync::Semaphore>,
+    /// Callers that wait and pages that watch are let go.
+    pub closing: CancellationToken,
     /// Investigations under way; shutdown waits for it.
     pub tasks: tokio_util::task::TaskTracker,
 }
@@ -66,6 +79,8 @@ impl Service {
     pub fn new(options: Options, investigator: Arc<Investigator>) -> Arc<Self> {
         Arc::new(Self {
             limits: limits::Limits::new(options.rate),
+            watchers: Arc::new(tokio::sync::Semaphore::new(WATCHERS)),
+            closing: CancellationToken::new(),
             store: Arc::clone(&investigator.store),
             metrics: Arc::clone(&investigator.metrics),
             options,
@@ -87,17 +102,19 @@ impl Service {
             .route("/report-failure/", post(redirect))
             .route("/health", get(async || Json(json!({"status": "healthy"}))))
             .route("/livez", get(async || "ok"))
-            .route("/readyz", get(ready))
-            .route("/metrics", get(metrics))
-            .route("/config", get(config))
+            .route("/readyz", get(state::ready))
+            .route("/metrics", get(state::metrics))
+            .route("/config", get(state::config))
             .route("/openapi.json", get(async || Json(body::openapi())))
             .route("/", get(pages::list))
             .route("/reports", get(pages::list))
+            .route("/reports/events", get(pages::all_events))
             .route("/reports/{id}", get(pages::one))
             .route("/reports/{id}/events", get(pages::events))
             .route("/reports/{id}/retry", post(retry))
             .route("/live.js", get(pages::script))
             .route("/page.css", get(pages::style))
+            .route("/icon.svg", get(pages::icon))
             .fallback(async || detail(StatusCode::NOT_FOUND, "Not Found"))
             .method_not_allowed_fallback(async || {
                 detail(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
@@ -109,48 +126,72 @@ impl Service {
 
 async fn report(State(service): State<Arc<Service>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
     // A slow sender holds a connection, not the service: ten seconds for a few hundred bytes.
     let read = tokio::time::timeout(Duration::from_secs(10), axum::body::to_bytes(body, BODY)).await;
     let bytes = match read {
         Ok(Ok(bytes)) => bytes,
-        Ok(Err(_)) => return service.refuse(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 64 KiB"),
-        Err(_) => return service.refuse(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
+        Ok(Err(_)) => {
+            return service.refuse(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too_large",
+                "the body is larger than 64 KiB",
+            );
+        }
+        Err(_) => {
+            return service.refuse(
+                StatusCode::REQUEST_TIMEOUT,
+                "too_slow",
+                "the body did not arrive in time",
+            );
+        }
     };
-    match service.intake(&parts.headers, &bytes).await {
+    match service.intake(&parts.headers, &bytes, peer).await {
         Ok(response) | Err(response) => response,
     }
 }
 
 impl Service {
-    async fn intake(self: &Arc<Self>, headers: &HeaderMap, bytes: &Bytes) -> Result<Response, Response> {
-        if let Some(refusal) = self.authenticate(headers, bytes) {
-            return Err(refusal);
-        }
+    async fn intake(
+        self: &Arc<Self>,
+        headers: &HeaderMap,
+        bytes: &Bytes,
+        peer: Option<SocketAddr>,
+    ) -> Result<Response, Response> {
+        let caller = self.authenticate(headers, bytes, Wish::Act, peer).await?;
         let (report, given) = body::read(headers, bytes).map_err(|errors| {
-            self.metrics.refused.get_or_create(&Label::new("invalid")).inc();
+            self.metrics.refused("invalid");
             (StatusCode::UNPROCESSABLE_ENTITY, Json(errors)).into_response()
         })?;
-        if !self.options.namespaces.is_empty() && !self.options.namespaces.contains(&report.namespace) {
-            return Err(self.refuse(StatusCode::FORBIDDEN, "the namespace is not one this agent reads"));
+        let served =
+            self.options.namespaces.is_empty() || self.options.namespaces.contains(&report.namespace);
+        if !served || !caller.may(&report.namespace) {
+            let why = if served {
+                "a service account may report for its own namespace only"
+            } else {
+                "the namespace is not one this agent reads"
+            };
+            audit(Some(&caller), peer, "foreign_namespace");
+            return Err(self.refuse(StatusCode::FORBIDDEN, "foreign_namespace", why));
         }
+        let busy = |reason, why| self.refuse(StatusCode::TOO_MANY_REQUESTS, reason, why);
         if !self.limits.allow(&report.namespace, std::time::Instant::now()) {
-            return Err(self.refuse(StatusCode::TOO_MANY_REQUESTS, "too many reports, try again later"));
+            return Err(busy("rate", "too many reports, try again later"));
         }
         if self.store.open() >= self.options.queue {
-            return Err(
-                self.refuse(StatusCode::TOO_MANY_REQUESTS, "too many unfinished reports, try again later")
-            );
+            return Err(busy("queue", "too many unfinished reports, try again later"));
         }
         let key = body::key(headers, &report, given);
         let mut changes = self.store.changes();
         let (record, durability) = match self.store.accept(report, key, Timestamp::now()).await {
             Accepted::New(record, durability) => {
+                tracing::info!(report = record.id, caller = caller.name, ?peer, "report accepted");
                 self.start(record.id.clone());
                 (record, durability)
             }
-            Accepted::Again(record) => {
-                self.metrics.duplicates.inc();
-                (record, Durability::Disk)
+            Accepted::Again(record, durability) => {
+                self.metrics.repeated(Repeated::Report);
+                (record, durability)
             }
         };
         let asynchronous = headers.get("prefer").is_some_and(|p| p.as_bytes().starts_with(b"respond-async"));
@@ -160,106 +201,87 @@ impl Service {
             answer["durable"] = json!(durability == Durability::Disk);
             return Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(answer)).into_response());
         }
-        let record = wait::settled(&self.store, &mut changes, *record, self.options.wait).await;
+        let settled = wait::settled(&self.store, &mut changes, &record, self.options.wait);
+        let settled = self.closing.run_until_cancelled(settled).await.flatten();
+        let record = settled.or_else(|| self.store.get(&record.id)).unwrap_or(*record);
         Ok(Json(wait::answer(&record)).into_response())
     }
 
-    fn authenticate(&self, headers: &HeaderMap, bytes: &Bytes) -> Option<Response> {
-        match self.options.auth.check(headers, bytes, Timestamp::now()) {
-            Caller::Known => None,
-            Caller::Unknown(why) => {
-                tracing::warn!(reason = why, "a request was refused");
-                self.metrics.refused.get_or_create(&Label::new("unauthorised")).inc();
-                let mut response = detail(StatusCode::UNAUTHORIZED, why);
-                response
-                    .headers_mut()
-                    .insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
-                Some(response)
-            }
+    /// Who asks, or the refusal. Every refusal leaves a line in the log and costs nothing else.
+    async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        bytes: &[u8],
+        wish: Wish,
+        peer: Option<SocketAddr>,
+    ) -> Result<Caller, Response> {
+        let refusal = match self.options.auth.check(headers, bytes, Timestamp::now(), wish).await {
+            Ok(caller) => return Ok(caller),
+            Err(refusal) => refusal,
+        };
+        audit(None, peer, refusal.why);
+        let reason = match refusal.status {
+            StatusCode::UNAUTHORIZED => "unauthorised",
+            StatusCode::FORBIDDEN => "forbidden",
+            _ => "unavailable",
+        };
+        let mut response = self.refuse(refusal.status, reason, refusal.why);
+        if refusal.status == StatusCode::UNAUTHORIZED {
+            let challenge = match wish {
+                Wish::Act => "Bearer",
+                Wish::Look => "Basic realm=\"pipeline agent: any name, the token as password\", Bearer",
+            };
+            let challenge = header::HeaderValue::from_static(challenge);
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
+        Err(response)
     }
 
-    fn refuse(&self, status: StatusCode, why: &str) -> Response {
-        self.metrics.refused.get_or_create(&Label::new(status.as_u16().to_string())).inc();
+    /// Who looks at reports.
+    async fn reader(&self, headers: &HeaderMap) -> Result<Caller, Response> {
+        if self.options.open_pages {
+            return Ok(Caller::any("anybody"));
+        }
+        self.authenticate(headers, &[], Wish::Look, None).await
+    }
+
+    fn refuse(&self, status: StatusCode, reason: &'static str, why: &str) -> Response {
+        self.metrics.refused(reason);
         let mut response = detail(status, why);
-        if status == StatusCode::TOO_MANY_REQUESTS {
+        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
             response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
         }
         response
     }
-
-    /// What each dependency can do at the moment.
-    async fn dependencies(&self) -> (bool, Value) {
-        let cluster =
-            probe("openshift", self.investigator.cluster.as_ref(), &cluster::REQUIRED, &self.metrics);
-        let tracker = self.investigator.tracker.as_ref().map(filing::Tracker::client);
-        let tracker = probe("gitea", tracker, &filing::REQUIRED, &self.metrics);
-        let ((one, cluster), (two, tracker)) = tokio::join!(cluster, tracker);
-        let degraded = self.store.journal().health().degraded.load(std::sync::atomic::Ordering::Relaxed);
-        let journal = if degraded { "in memory only: reports do not survive a restart" } else { "ok" };
-        let model = if self.investigator.advisor.is_some() { "configured" } else { "none: rules only" };
-        (one && two, json!({"openshift": cluster, "gitea": tracker, "journal": journal, "model": model}))
-    }
 }
 
-async fn probe(
-    name: &str,
-    client: Option<&Client>,
-    wanted: &[agent_mcp::Capability],
-    metrics: &Metrics,
-) -> (bool, String) {
-    let (ready, words) = match client {
-        None => (false, "not configured".to_owned()),
-        Some(client) => match client.probe(wanted).await {
-            Ok(missing) if missing.is_empty() => (true, "ok".to_owned()),
-            Ok(missing) => (false, format!("no tool for {missing:?}")),
-            Err(error) => (false, error.to_string()),
-        },
-    };
-    metrics.mcp_up.get_or_create(&Label::new(name)).set(i64::from(ready));
-    (ready, words)
-}
-
-async fn ready(State(service): State<Arc<Service>>) -> Response {
-    let (ready, dependencies) = service.dependencies().await;
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({"ready": ready, "dependencies": dependencies}))).into_response()
-}
-
-async fn metrics(State(service): State<Arc<Service>>) -> Response {
-    use std::sync::atomic::Ordering::Relaxed;
-    let (metrics, health) = (&service.metrics, service.store.journal().health());
-    metrics.open.set(i64::try_from(service.store.open()).unwrap_or(i64::MAX));
-    metrics.journal_bytes.set(i64::try_from(health.bytes.load(Relaxed)).unwrap_or(i64::MAX));
-    metrics.journal_degraded.set(i64::from(health.degraded.load(Relaxed)));
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], metrics.text()).into_response()
-}
-
-async fn config(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
-    match service.authenticate(&headers, &Bytes::new()) {
-        None => Json(service.options.shown.clone()).into_response(),
-        Some(response) => response,
-    }
+/// One line per refusal, for whoever looks after attempts; nothing of the request but its origin.
+fn audit(caller: Option<&Caller>, peer: Option<SocketAddr>, reason: &str) {
+    let caller = caller.map_or("unknown", |caller| caller.name.as_str());
+    let peer = peer.map(|peer| peer.ip().to_string()).unwrap_or_default();
+    tracing::warn!(audit = true, caller, peer, reason, "a request was refused");
 }
 
 async fn retry(State(service): State<Arc<Service>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    if let Some(response) = service.authenticate(&headers, &Bytes::new()) {
-        return response;
-    }
-    let Some(record) = service.store.get(&id) else { return detail(StatusCode::NOT_FOUND, "Not Found") };
-    if !record.outcome.is_final() {
-        return detail(StatusCode::CONFLICT, "the report is still being worked on");
-    }
-    let again = |r: &mut Record| {
-        *r = Record {
-            recurrence: r.recurrence,
-            ..Record::new(r.id.clone(), r.report.clone(), r.key.clone(), r.accepted)
-        }
+    let caller = match service.authenticate(&headers, &[], Wish::Act, None).await {
+        Ok(caller) => caller,
+        Err(response) => return response,
     };
-    let record = service.store.update(&id, again).await.unwrap_or(record);
-    service.start(id);
-    (StatusCode::ACCEPTED, Json(wait::answer(&record))).into_response()
+    if !service.store.get(&id).is_some_and(|record| caller.may(&record.report.namespace)) {
+        return detail(StatusCode::NOT_FOUND, "Not Found");
+    }
+    match service.store.reopen(&id).await {
+        None => detail(StatusCode::NOT_FOUND, "Not Found"),
+        Some(Reopened::Pending) => detail(StatusCode::CONFLICT, "the report is still being worked on"),
+        Some(Reopened::Queued(record)) => {
+            service.investigator.wake.notify_waiters();
+            (StatusCode::ACCEPTED, Json(wait::answer(&record))).into_response()
+        }
+        Some(Reopened::Again(record)) => {
+            service.start(id);
+            (StatusCode::ACCEPTED, Json(wait::answer(&record))).into_response()
+        }
+    }
 }
 
 async fn redirect() -> Response {

@@ -1,26 +1,29 @@
 //! From an accepted report to its outcome: the path every report takes, whatever fails on the way.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use agent_mcp::{Arg, Capability, Client, Effect};
+use agent_mcp::Client;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::cluster::Cluster;
 use crate::diagnosis::Diagnosis;
-use crate::dialogue::{Advisor, Repository};
+use crate::dialogue::Advisor;
 use crate::evidence::Evidence;
 use crate::evidence::plan::{PlanError, collect};
 use crate::filing::{Filed, FilingError, Tracker};
 use crate::issue::{Occurrence, render};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Limits};
 use crate::lines::clip;
-use crate::metrics::{Label, Metrics};
+use crate::metrics::Metrics;
+use crate::recording::{Recording, Recordings};
 use crate::redact::Redactor;
 use crate::report::{Outcome, Record};
+use crate::routes::Routes;
+use crate::source::BuiltSource;
 use crate::store::Store;
 
 /// How long an unfinished report is worked on again and again.
@@ -39,43 +42,64 @@ pub struct Investigator {
     pub store: Arc<Store>,
     /// The OpenShift MCP server, if one is configured.
     pub cluster: Option<Client>,
-    /// The issue tracker, if one is configured.
-    pub tracker: Option<Tracker>,
+    /// Issue trackers, as far as they are configured.
+    pub routes: Routes,
     /// The model, if one is configured.
     pub advisor: Option<Advisor>,
     /// Tokens spent per namespace and day.
     pub ledger: Ledger,
     /// Where evidence is recorded for replay; `None` keeps none.
-    pub recordings: Option<PathBuf>,
+    pub recordings: Option<Recordings>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Limits how many run at once.
     pub room: Semaphore,
+    /// Ends pauses: who waits for a server that is away stops, and goes on at the next start.
+    pub stop: CancellationToken,
+    /// Ends pauses: whoever waits tries again now.
+    pub wake: Notify,
 }
 
-/// What is kept of an investigation for `agent replay`.
-#[derive(Debug, Deserialize, Serialize)]
-pub struct Recording {
-    /// Version of this shape.
-    pub version: u32,
-    /// Repository, part of the fingerprint.
-    pub repository: String,
-    /// The evidence, redacted.
-    pub evidence: Evidence,
-}
+/// The program is about to end.
+struct Stopped;
 
 impl Investigator {
-    /// Room for the usual number of investigations.
-    pub fn room() -> Semaphore {
-        Semaphore::new(TOGETHER)
+    /// Neither servers nor model yet; the ledger knows no limits.
+    pub fn new(store: Arc<Store>) -> Self {
+        Self {
+            store,
+            cluster: None,
+            routes: Routes::default(),
+            advisor: None,
+            ledger: Ledger::new(Limits { namespace_hour: u64::MAX, day: u64::MAX }),
+            recordings: None,
+            metrics: Arc::default(),
+            room: Semaphore::new(TOGETHER),
+            stop: CancellationToken::new(),
+            wake: Notify::new(),
+        }
     }
 
     /// Work on a report until its outcome is final. Interrupted at any point, it can be started again.
     pub async fn run(&self, id: &str) {
         let Ok(_place) = self.room.acquire().await else { return };
-        let started = Instant::now();
         let Some(record) = self.store.get(id) else { return };
-        let evidence = match self.evidence(&record).await {
+        let span = tracing::info_span!(
+            "report",
+            report = id,
+            outcome = tracing::field::Empty,
+            otel.status_code = tracing::field::Empty,
+            k8s.namespace.name = record.report.namespace,
+        );
+        // Stopped on the way, the record stays unfinished in the journal.
+        let _stopped = self.work(id, &record).instrument(span).await;
+    }
+
+    async fn work(&self, id: &str, record: &Record) -> Result<(), Stopped> {
+        let started = Instant::now();
+        let plan = tracing::info_span!("plan", items = tracing::field::Empty);
+        let collected = self.evidence(record).instrument(plan.clone()).await?;
+        let evidence = match collected {
             Ok(evidence) => evidence,
             Err(reason) => {
                 self.finish(id, started, |r| {
@@ -83,33 +107,38 @@ impl Investigator {
                     r.reason = Some(reason);
                 })
                 .await;
-                return;
+                return Ok(());
             }
         };
+        plan.record("items", evidence.items.len());
         self.count(&evidence);
-        self.keep(id, &evidence).await;
-        let diagnosis = self.diagnose(id, &record, &evidence).await;
-        self.file(id, &record, &diagnosis, &evidence, started).await;
+        if let Some(recordings) = &self.recordings {
+            let repository = self.repository(record);
+            recordings.keep(id, &Recording { version: 1, repository, evidence: evidence.clone() }).await;
+        }
+        let diagnosis = self.diagnose(id, record, &evidence).await;
+        let file = tracing::info_span!("file", "issue.number" = tracing::field::Empty);
+        self.file(id, record, &diagnosis, &evidence, started).instrument(file).await
     }
 
-    async fn evidence(&self, record: &Record) -> Result<Evidence, String> {
+    async fn evidence(&self, record: &Record) -> Result<Result<Evidence, String>, Stopped> {
         let Some(client) = &self.cluster else {
-            return Err("No tools available from MCP servers".to_owned());
+            return Ok(Err("No tools available from MCP servers".to_owned()));
         };
         let cluster = Cluster::new(client, &record.report.namespace);
         let mut tries = 0;
         loop {
             let mut redactor = Redactor::new(random_key());
             match collect(cluster, &record.report, &mut redactor).await {
-                Ok(evidence) => return Ok(evidence),
-                Err(PlanError::Nothing(reason)) => return Err(reason),
+                Ok(evidence) => return Ok(Ok(evidence)),
+                Err(PlanError::Nothing(reason)) => return Ok(Err(reason)),
                 Err(PlanError::Unavailable(error)) => {
                     tries += 1;
-                    tracing::warn!(report = record.id, tries, %error, "the cluster cannot be read");
+                    tracing::warn!(tries, %error, "the cluster cannot be read");
                     if tries >= PATIENCE {
-                        return Ok(without_cluster(record, &error.to_string()));
+                        return Ok(Ok(without_cluster(record, &error.to_string())));
                     }
-                    pause(Duration::from_millis(400) * 2u32.pow(tries.min(6))).await;
+                    self.pause(Duration::from_millis(400) * 2u32.pow(tries.min(6))).await?;
                 }
             }
         }
@@ -118,43 +147,44 @@ impl Investigator {
     /// Rules first; the model only for failures that are new.
     async fn diagnose(&self, id: &str, record: &Record, evidence: &Evidence) -> Diagnosis {
         let rules = Diagnosis::by_rules(evidence);
-        let fingerprint = rules.fingerprint(&self.repository(), evidence);
-        let known = match &self.tracker {
+        let fingerprint = rules.fingerprint(&self.repository(record), evidence);
+        let tracker = self.routes.tracker(&record.report.namespace);
+        let known = match tracker {
             Some(tracker) => {
                 let title = render(&rules, evidence, &fingerprint, None).map(|i| i.title).unwrap_or_default();
                 tracker.known(&fingerprint, &title).await.unwrap_or(false)
             }
             None => false,
         };
-        let mut degraded = None;
+        let mut degraded: Option<(&'static str, String)> = None;
         let diagnosis = match &self.advisor {
             Some(advisor) if !known && !evidence.items.is_empty() => {
                 let namespace = &record.report.namespace;
                 if self.ledger.allows(namespace, Timestamp::now()) {
-                    let source = BuiltSource::new(self.tracker.as_ref(), evidence);
+                    let source = BuiltSource::new(tracker, evidence);
                     let outcome = advisor.diagnose(evidence, rules, &source).await;
                     self.ledger.spend(namespace, outcome.tokens, Timestamp::now());
-                    self.metrics.model_tokens.inc_by(outcome.tokens);
-                    self.metrics.model_calls.inc_by(u64::from(outcome.calls));
-                    self.metrics.dropped.inc_by(outcome.dropped as u64);
-                    degraded = outcome.degraded.map(|d| d.to_string());
+                    self.metrics.dialogue(&outcome.model, outcome.calls, outcome.tokens, outcome.cost);
+                    self.metrics.ungrounded(outcome.dropped);
+                    degraded = outcome.degraded.map(|why| (why.name(), why.to_string()));
                     outcome.diagnosis
                 } else {
-                    degraded = Some("the budget of the namespace or the day is exhausted".to_owned());
+                    let why = "the budget of the namespace or the day is exhausted";
+                    degraded = Some(("budget_of_namespace_or_day", why.to_owned()));
                     rules
                 }
             }
             _ => rules,
         };
-        if let Some(why) = &degraded {
-            self.metrics.degraded.get_or_create(&Label::new(why.as_str())).inc();
+        if let Some((name, _)) = &degraded {
+            self.metrics.degraded(name);
         }
         let kept = diagnosis.clone();
         self.store
             .update(id, |r| {
                 r.diagnosis = Some(kept);
                 r.fingerprint = Some(fingerprint);
-                r.degraded = degraded;
+                r.degraded = degraded.map(|(_, why)| why);
             })
             .await;
         diagnosis
@@ -168,16 +198,16 @@ impl Investigator {
         diagnosis: &Diagnosis,
         evidence: &Evidence,
         started: Instant,
-    ) {
-        let Some(tracker) = &self.tracker else {
+    ) -> Result<(), Stopped> {
+        let Some(tracker) = self.routes.tracker(&record.report.namespace) else {
             self.finish(id, started, |r| {
                 r.outcome = Outcome::Diagnosed;
                 r.reason = Some("no issue tracker is configured".to_owned());
             })
             .await;
-            return;
+            return Ok(());
         };
-        let fingerprint = diagnosis.fingerprint(&self.repository(), evidence);
+        let fingerprint = diagnosis.fingerprint(&self.repository(record), evidence);
         let at = record.accepted.to_string();
         let seen = Occurrence { first: at.clone(), last: at.clone(), count: 1 };
         let issue = match render(diagnosis, evidence, &fingerprint, Some(seen)) {
@@ -188,7 +218,7 @@ impl Investigator {
                     r.reason = Some(format!("render the issue: {error}"));
                 })
                 .await;
-                return;
+                return Ok(());
             }
         };
         let note = format!(
@@ -197,7 +227,7 @@ impl Investigator {
         );
         let mut wait = Duration::from_secs(1);
         loop {
-            let result = tracker.file(&issue, &fingerprint, &note, Timestamp::now()).await;
+            let result = tracker.file(&issue, &fingerprint, id, &note, Timestamp::now()).await;
             let age = Timestamp::now().duration_since(record.accepted).unsigned_abs();
             match result {
                 Ok(filed) => {
@@ -205,16 +235,17 @@ impl Investigator {
                         Filed::Created(link) => (Outcome::Created, link),
                         Filed::Recurred(link) => (Outcome::Recurred, link),
                     };
+                    tracing::Span::current().record("issue.number", link.number);
                     self.finish(id, started, |r| {
                         r.outcome = outcome;
                         r.reason = None;
                         r.issue = Some(link);
                     })
                     .await;
-                    return;
+                    return Ok(());
                 }
                 Err(error @ (FilingError::Later(_) | FilingError::NotThere)) if age < GIVE_UP => {
-                    tracing::warn!(report = id, %error, "the issue is filed later");
+                    tracing::warn!(%error, "the issue is filed later");
                     let reason = error.to_string();
                     self.store
                         .update(id, |r| {
@@ -222,17 +253,17 @@ impl Investigator {
                             r.reason = Some(reason);
                         })
                         .await;
-                    pause(wait).await;
+                    self.pause(wait).await?;
                     wait = (wait * 2).min(LONGEST_PAUSE);
                 }
                 Err(error) => {
-                    tracing::error!(report = id, %error, "the issue cannot be filed");
+                    tracing::error!(%error, "the issue cannot be filed");
                     self.finish(id, started, |r| {
                         r.outcome = Outcome::Failed;
                         r.reason = Some(clip(&error.to_string(), 300));
                     })
                     .await;
-                    return;
+                    return Ok(());
                 }
             }
         }
@@ -247,37 +278,35 @@ impl Investigator {
             })
             .await;
         if let Some(record) = record {
-            self.metrics.reports.get_or_create(&Label::new(record.outcome.name())).inc();
-            self.metrics.seconds.observe(started.elapsed().as_secs_f64());
-            tracing::info!(report = id, outcome = record.outcome.name(), "report finished");
+            self.metrics.finished(record.outcome, started.elapsed());
+            tracing::Span::current().record("outcome", record.outcome.name());
+            tracing::info!(outcome = record.outcome.name(), "report finished");
         }
     }
 
     fn count(&self, evidence: &Evidence) {
         for (kind, n) in &evidence.redactions {
-            self.metrics.redactions.get_or_create(&Label::new(kind.as_str())).inc_by(*n);
+            self.metrics.redacted(kind, *n);
         }
         if evidence.items.iter().any(|i| !i.instructions.is_empty()) {
-            self.metrics.instructions.inc();
+            self.metrics.injection();
         }
     }
 
-    /// Record the evidence; losing a recording costs a replay, not a report.
-    async fn keep(&self, id: &str, evidence: &Evidence) {
-        let Some(dir) = &self.recordings else { return };
-        let recording = Recording { version: 1, repository: self.repository(), evidence: evidence.clone() };
-        let path = dir.join(format!("{id}.json"));
-        let written = match serde_json::to_vec(&recording) {
-            Ok(bytes) => tokio::fs::write(&path, bytes).await,
-            Err(error) => Err(error.into()),
-        };
-        if let Err(error) = written {
-            tracing::warn!(%error, report = id, "the evidence was not recorded");
-        }
+    /// `owner/repository` the report's issue goes to; part of the fingerprint.
+    fn repository(&self, record: &Record) -> String {
+        let tracker = self.routes.tracker(&record.report.namespace);
+        tracker.map_or_else(|| "-".to_owned(), Tracker::repository)
     }
 
-    fn repository(&self) -> String {
-        self.tracker.as_ref().map_or_else(|| "-".to_owned(), Tracker::repository)
+    /// Wait for a server that is away: it offers nothing to watch. Ends early when woken or stopped.
+    #[expect(clippy::disallowed_methods, reason = "a server that is away offers nothing to watch")]
+    async fn pause(&self, time: Duration) -> Result<(), Stopped> {
+        tokio::select! {
+            () = tokio::time::sleep(time) => Ok(()),
+            () = self.wake.notified() => Ok(()),
+            () = self.stop.cancelled() => Err(Stopped),
+        }
     }
 }
 
@@ -292,65 +321,12 @@ fn without_cluster(record: &Record, error: &str) -> Evidence {
     evidence
 }
 
-/// Files of the repository at the commit that was built, through the tracker's server: only where the run
-/// was built from that very repository.
-struct BuiltSource<'a> {
-    tracker: Option<&'a Tracker>,
-    revision: String,
-}
-
-impl<'a> BuiltSource<'a> {
-    fn new(tracker: Option<&'a Tracker>, evidence: &Evidence) -> Self {
-        let run = &evidence.run;
-        let own = |t: &&Tracker| {
-            let url =
-                run.git_url.as_deref().unwrap_or_default().trim_end_matches(".git").trim_end_matches('/');
-            url.ends_with(&format!("/{}", t.repository()))
-        };
-        let revision =
-            run.commit.clone().or_else(|| run.git_revision.clone()).unwrap_or_else(|| "main".to_owned());
-        Self { tracker: tracker.filter(own), revision }
-    }
-
-    async fn fetch(&self, path: &str) -> Result<String, String> {
-        let Some(tracker) = self.tracker else { return Err("the repository is not available".to_owned()) };
-        let repository = tracker.repository();
-        let (owner, repo) = repository.split_once('/').unwrap_or_default();
-        let args = [
-            Arg::must(&["owner"], owner),
-            Arg::must(&["repo"], repo),
-            Arg::must(&["ref"], self.revision.as_str()),
-            Arg::must(&["path", "filePath"], path),
-        ];
-        let text =
-            tracker.client().call(Capability::FileRead, &args, Effect::Read, Duration::from_secs(10)).await;
-        match text {
-            // The model's wire is an exit: what leaves is redacted.
-            Ok(text) => Ok(Redactor::new(random_key()).text(&text)),
-            Err(error) => Err(format!("not available: {}", clip(&error.to_string(), 200))),
-        }
-    }
-}
-
-impl Repository for BuiltSource<'_> {
-    fn read<'a>(
-        &'a self,
-        path: &'a str,
-    ) -> std::pin::Pin<Box<dyn Future<Output = Result<String, String>> + Send + 'a>> {
-        Box::pin(self.fetch(path))
-    }
-}
-
-fn random_key() -> [u8; 16] {
+/// A key for placeholders: comparable within a report, and nowhere else.
+pub(crate) fn random_key() -> [u8; 16] {
     use secrecy::ExposeSecret;
     let hex = tenant_kit::secret::random_hex(16);
     let mut key = [0; 16];
     // 32 hex digits are 16 bytes; a failure would only make placeholders comparable.
     let _length_is_right = hex::decode_to_slice(hex.expose_secret(), &mut key);
     key
-}
-
-#[expect(clippy::disallowed_methods, reason = "a server that is away offers nothing to watch")]
-async fn pause(time: Duration) {
-    tokio::time::sleep(time).await;
 }

@@ -2,25 +2,25 @@
 //!
 //! One file of checksummed frames, each a whole [`Record`]; the newest frame of an id counts. A thread of
 //! its own writes whatever is waiting, syncs once for all of it, and then answers everybody. A frame torn by
-//! a crash is cut off on the next start. When the disk is full or read-only the journal says so and the
-//! program goes on in memory.
+//! a crash is cut off on the next start. When the disk is full or read-only the journal says so, the program
+//! goes on in memory, and what was refused is written as soon as the disk takes it.
 
 mod frame;
+mod writer;
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
 use crate::report::Record;
+use writer::{Job, Writer};
 
-/// Above this size the file is rewritten with the newest frame of each id, in bytes.
-const COMPACT_AT: u64 = 32 * 1024 * 1024;
 /// Finished records that survive a rewrite.
 const KEEP_FINISHED: usize = 1_000;
 
@@ -59,9 +59,24 @@ pub struct Health {
     pub bytes: AtomicU64,
     /// Syncs so far; fewer than entries when commits are grouped.
     pub syncs: AtomicU64,
+    /// Entries the disk has refused and that are still to be written.
+    pub backlog: AtomicU64,
+    refused_since: Mutex<Option<Instant>>,
+    commit_micros: AtomicU64,
 }
 
-type Job = (Vec<u8>, oneshot::Sender<Durability>);
+impl Health {
+    /// Age of the oldest entry the disk has refused; zero when all are on disk.
+    pub fn lag(&self) -> Duration {
+        let since = self.refused_since.lock().unwrap_or_else(PoisonError::into_inner);
+        since.map(|at| at.elapsed()).unwrap_or_default()
+    }
+
+    /// Time the last group of entries took to disk.
+    pub fn commit(&self) -> Duration {
+        Duration::from_micros(self.commit_micros.load(Ordering::Relaxed))
+    }
+}
 
 /// Handle to the writer; cheap to share.
 #[derive(Debug)]
@@ -85,11 +100,15 @@ impl Journal {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(e) => return Err(failed(e)),
         };
-        let (frames, good) = frame::read(&bytes);
+        let frames = frame::read(&bytes);
+        let good = frames.end;
         if good < bytes.len() {
             tracing::warn!(torn = bytes.len() - good, "the journal ended in a torn frame, which was cut off");
         }
-        let records = newest(frames.filter_map(|f| serde_json::from_slice(f).ok()));
+        if frames.damaged > 0 {
+            tracing::error!(bytes = frames.damaged, "a part of the journal is damaged and was passed over");
+        }
+        let records = records(frames.payloads);
         let mut file =
             OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
         file.set_len(good as u64).map_err(failed)?;
@@ -100,12 +119,18 @@ impl Journal {
         let health = Arc::new(Health::default());
         health.bytes.store(good as u64, Ordering::Relaxed);
         let (jobs, inbox) = mpsc::channel();
-        let writer = Writer { path, file, length: good as u64, health: Arc::clone(&health) };
+        let writer = Writer::new(path, file, good as u64, Arc::clone(&health));
         std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || writer.run(&inbox))
             .map_err(JournalError::Thread)?;
         Ok((Self { jobs: Some(jobs), health }, records))
+    }
+
+    /// The records of a journal that can be read and not written, as on a read-only volume.
+    pub fn left(dir: &Path) -> Vec<Record> {
+        let bytes = std::fs::read(dir.join("journal")).unwrap_or_default();
+        records(frame::read(&bytes).payloads)
     }
 
     /// A journal without a disk.
@@ -122,14 +147,35 @@ impl Journal {
 
     /// Keep a record. Returns when it is on disk, or when it is known that it cannot be.
     pub async fn append(&self, record: &Record) -> Durability {
-        let Some(jobs) = &self.jobs else { return Durability::Memory };
-        let Ok(payload) = serde_json::to_vec(record) else { return Durability::Memory };
+        self.submit(record).kept().await
+    }
+
+    /// Hand a record over without waiting; entries reach the file in the order of these calls.
+    pub(crate) fn submit(&self, record: &Record) -> Entry {
+        let frame = serde_json::to_vec(record).ok().and_then(|payload| frame::build(&payload));
+        let (Some(jobs), Some(frame)) = (&self.jobs, frame) else { return Entry(None) };
         let (done, wait) = oneshot::channel();
-        match jobs.send((frame::build(&payload), done)) {
-            Ok(()) => wait.await.unwrap_or(Durability::Memory),
-            Err(_) => Durability::Memory,
+        let sent = jobs.send(Job { id: record.id.clone(), frame, done });
+        Entry(sent.is_ok().then_some(wait))
+    }
+}
+
+/// An entry on its way to disk.
+#[must_use = "an entry is on disk only after it was waited for"]
+pub(crate) struct Entry(Option<oneshot::Receiver<Durability>>);
+
+impl Entry {
+    /// Wait until it is on disk, or known that it cannot be.
+    pub(crate) async fn kept(self) -> Durability {
+        match self.0 {
+            Some(wait) => wait.await.unwrap_or(Durability::Memory),
+            None => Durability::Memory,
         }
     }
+}
+
+fn records(payloads: Vec<&[u8]>) -> Vec<Record> {
+    newest(payloads.into_iter().filter_map(|payload| serde_json::from_slice(payload).ok()))
 }
 
 /// The newest record of every id, in order of acceptance; finished ones beyond the limit are dropped.
@@ -147,79 +193,6 @@ fn newest(records: impl Iterator<Item = Record>) -> Vec<Record> {
         !drop
     });
     all
-}
-
-/// Owns the file; lives on its own thread because syncing blocks.
-struct Writer {
-    path: PathBuf,
-    file: File,
-    length: u64,
-    health: Arc<Health>,
-}
-
-impl Writer {
-    fn run(mut self, inbox: &mpsc::Receiver<Job>) {
-        while let Ok(first) = inbox.recv() {
-            let mut group = vec![first];
-            group.extend(inbox.try_iter().take(1_023));
-            let bytes: Vec<u8> = group.iter().flat_map(|(b, _)| b).copied().collect();
-            let kept = match self.commit(&bytes) {
-                Ok(()) => Durability::Disk,
-                Err(error) => {
-                    tracing::error!(%error, "the journal cannot be written; reports are kept in memory only");
-                    Durability::Memory
-                }
-            };
-            self.health.degraded.store(kept == Durability::Memory, Ordering::Relaxed);
-            for (_, done) in group {
-                // The client may have gone; the record is kept all the same.
-                let _gone = done.send(kept);
-            }
-            if self.length > COMPACT_AT
-                && let Err(error) = self.compact()
-            {
-                tracing::warn!(%error, "the journal could not be rewritten");
-            }
-        }
-    }
-
-    fn commit(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        let written = self.file.write_all(bytes).and_then(|()| self.file.sync_data());
-        if let Err(error) = written {
-            // What was written in part must not stand in front of later frames.
-            self.file.set_len(self.length)?;
-            self.file.seek(SeekFrom::Start(self.length))?;
-            return Err(error);
-        }
-        self.length += bytes.len() as u64;
-        self.health.bytes.store(self.length, Ordering::Relaxed);
-        self.health.syncs.fetch_add(1, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Write the newest records to a new file and put it in place of the old one in one step.
-    fn compact(&mut self) -> std::io::Result<()> {
-        let bytes = std::fs::read(&self.path)?;
-        let (frames, _) = frame::read(&bytes);
-        let kept = newest(frames.filter_map(|f| serde_json::from_slice(f).ok()));
-        let fresh = self.path.with_extension("new");
-        let mut file = File::create(&fresh)?;
-        let mut length = 0;
-        for record in kept {
-            let frame = frame::build(&serde_json::to_vec(&record)?);
-            file.write_all(&frame)?;
-            length += frame.len() as u64;
-        }
-        file.sync_all()?;
-        std::fs::rename(&fresh, &self.path)?;
-        if let Some(dir) = self.path.parent() {
-            File::open(dir)?.sync_all()?;
-        }
-        self.file = file;
-        self.length = length;
-        self.health.bytes.store(length, Ordering::Relaxed);
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -20,10 +20,13 @@ pub mod ledger;
 pub mod lines;
 pub mod metrics;
 pub mod model;
+pub mod recording;
 pub mod redact;
 pub mod report;
+pub mod routes;
 pub mod rules;
 pub mod settings;
+mod source;
 pub mod store;
 pub mod text;
 

@@ -50,6 +50,23 @@ pub enum ModelError {
     Timeout,
 }
 
+/// What a model costs, in US dollars per million tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Price {
+    /// Tokens of the prompt.
+    pub input: f64,
+    /// Tokens of the answer.
+    pub output: f64,
+}
+
+impl Price {
+    /// The price of so many tokens, in US dollars.
+    #[expect(clippy::cast_precision_loss, reason = "token counts are far below 2^52")]
+    pub fn of(self, input: u64, output: u64) -> f64 {
+        (self.input * input as f64 + self.output * output as f64) / 1e6
+    }
+}
+
 /// Where models are served.
 #[derive(Clone)]
 pub struct Endpoint {

@@ -57,6 +57,17 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every outcome, in the order of a report's life.
+    pub const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::Queued,
+        Self::Created,
+        Self::Recurred,
+        Self::Diagnosed,
+        Self::NoEvidence,
+        Self::Failed,
+    ];
+
     /// Whether nothing more will happen.
     pub fn is_final(self) -> bool {
         !matches!(self, Self::Pending | Self::Queued)

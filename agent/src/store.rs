@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::broadcast;
 
-use crate::journal::{Durability, Journal};
-use crate::report::{Record, Report};
+use crate::journal::{Durability, Entry, Journal};
+use crate::report::{Outcome, Record, Report};
 
 /// Reports kept in memory; the oldest finished ones go first.
 const MOST: usize = 2_000;
@@ -20,6 +20,17 @@ pub enum Accepted {
     /// A new record; it has to be worked on.
     New(Box<Record>, Durability),
     /// The same report came before.
+    Again(Box<Record>, Durability),
+}
+
+/// What opening a report again led to.
+#[derive(Debug)]
+pub enum Reopened {
+    /// It is being worked on.
+    Pending,
+    /// It is diagnosed and waits for the tracker.
+    Queued(Box<Record>),
+    /// It was finished and is open again; it has to be worked on.
     Again(Box<Record>),
 }
 
@@ -57,10 +68,11 @@ impl Store {
 
     /// Accept a report: durable when this returns, unless the journal says otherwise.
     pub async fn accept(&self, report: Report, key: String, now: Timestamp) -> Accepted {
-        let (record, known) = {
+        let (record, known, entry) = {
             let mut index = self.index();
             let known = index.by_key.get(&key).and_then(|id| index.by_id.get(id)).cloned();
-            if let Some(mut record) = known.filter(|r| now.duration_since(r.accepted) < COOL_DOWN) {
+            let known = known.filter(|r| now.duration_since(r.accepted) < COOL_DOWN);
+            let (record, known) = if let Some(mut record) = known {
                 record.recurrence += 1;
                 index.by_id.insert(record.id.clone(), record.clone());
                 (record, true)
@@ -68,24 +80,53 @@ impl Store {
                 let record = Record::new(id(), report, key, now);
                 index.insert(record.clone());
                 (record, false)
-            }
+            };
+            let entry = self.journal.submit(&record);
+            (record, known, entry)
         };
-        let durability = self.journal.append(&record).await;
-        if known { Accepted::Again(Box::new(record)) } else { Accepted::New(Box::new(record), durability) }
+        let durability = self.kept(&record, entry).await;
+        let record = Box::new(record);
+        if known { Accepted::Again(record, durability) } else { Accepted::New(record, durability) }
+    }
+
+    /// Open a finished report again. `None` if the id is not known. Two at once open it once.
+    pub async fn reopen(&self, id: &str) -> Option<Reopened> {
+        let (record, entry) = {
+            let mut index = self.index();
+            let record = index.by_id.get_mut(id)?;
+            match record.outcome {
+                Outcome::Pending => return Some(Reopened::Pending),
+                Outcome::Queued => return Some(Reopened::Queued(Box::new(record.clone()))),
+                _ => {}
+            }
+            let again =
+                Record::new(id.to_owned(), record.report.clone(), record.key.clone(), record.accepted);
+            *record = Record { recurrence: record.recurrence, ..again };
+            (record.clone(), self.journal.submit(record))
+        };
+        self.kept(&record, entry).await;
+        Some(Reopened::Again(Box::new(record)))
     }
 
     /// Change a record and keep the change. `None` if the id is not known.
     pub async fn update(&self, id: &str, change: impl FnOnce(&mut Record)) -> Option<Record> {
-        let record = {
+        let (record, entry) = {
             let mut index = self.index();
             let record = index.by_id.get_mut(id)?;
             change(record);
-            record.clone()
+            (record.clone(), self.journal.submit(record))
         };
-        self.journal.append(&record).await;
+        self.kept(&record, entry).await;
+        Some(record)
+    }
+
+    /// Wait for the disk, then tell who watches. Entries are handed to the journal while the index is locked,
+    /// so that the newest state of a record is also the last one in the file.
+    async fn kept(&self, record: &Record, entry: Entry) -> Durability {
+        let durability = entry.kept().await;
         // Nobody watching is fine.
         let _watchers = self.changes.send(record.id.clone());
-        Some(record)
+        durability
     }
 
     /// A record by id.

@@ -6,7 +6,7 @@ use clap::Args;
 use secrecy::SecretString;
 
 use crate::dialogue::{Advisor, Budget};
-use crate::model::{Breaker, Endpoint};
+use crate::model::{Breaker, Endpoint, Price};
 
 /// The language model to ask. Without a URL there is none, and rules decide alone.
 #[derive(Args, Clone, Debug)]
@@ -21,6 +21,10 @@ pub struct ModelArguments {
     /// File with the key of the endpoint; else the variable `LITELLM_API_KEY` is read.
     #[arg(long, value_name = "FILE", env = "LITELLM_API_KEY_FILE")]
     pub model_key_file: Option<PathBuf>,
+    /// What a model costs, in US dollars per million tokens of prompt and answer: `NAME=0.15:0.60`; repeat it.
+    /// For the metric `agent_llm_cost_total` only.
+    #[arg(long = "model-price", value_name = "PRICE", env = "LITELLM_PRICES", value_delimiter = ',', value_parser = price)]
+    pub model_prices: Vec<(String, Price)>,
     /// Tokens one report may cost.
     #[arg(long, value_name = "N", default_value_t = Budget::default().tokens)]
     pub model_tokens: u64,
@@ -61,7 +65,8 @@ impl ModelArguments {
         }
         let endpoint = Endpoint::new(self.http()?, base, &self.key()?);
         let budget = Budget { tokens: self.model_tokens, ..Budget::default() };
-        Ok(Some(Advisor { endpoint, models, breaker: Breaker::default(), budget }))
+        let prices = self.model_prices.iter().map(|(name, price)| (wire_name(name), *price)).collect();
+        Ok(Some(Advisor { endpoint, models, prices, breaker: Breaker::default(), budget }))
     }
 
     fn http(&self) -> Result<reqwest::Client, ModelSetupError> {
@@ -88,9 +93,30 @@ fn wire_name(model: &str) -> String {
     model.strip_prefix("openai/").or_else(|| model.strip_prefix("litellm/")).unwrap_or(model).to_owned()
 }
 
+/// `NAME=INPUT:OUTPUT`.
+fn price(text: &str) -> Result<(String, Price), String> {
+    let parts = text.rsplit_once('=').and_then(|(name, price)| Some((name, price.split_once(':')?)));
+    let (name, (input, output)) = parts.ok_or("a price is written NAME=INPUT:OUTPUT")?;
+    let dollars = |text: &str| {
+        let number = text.trim().parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
+        number.ok_or_else(|| format!("{text:?} is no price in US dollars per million tokens"))
+    };
+    Ok((name.to_owned(), Price { input: dollars(input)?, output: dollars(output)? }))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::wire_name;
+    use super::{price, wire_name};
+
+    #[test]
+    fn prices_are_per_million_tokens_and_checked() {
+        let (name, price_of) = price("openai/llama=0.15:0.60").expect("a price");
+        assert_eq!(name, "openai/llama");
+        assert!((price_of.of(2_000_000, 500_000) - 0.6).abs() < 1e-9);
+        for bad in ["llama", "llama=1", "llama=a:b", "llama=-1:1", "llama=inf:1"] {
+            assert!(price(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn one_provider_prefix_is_dropped() {

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::diagnosis::Diagnosis;
-use crate::investigation::Recording;
 use crate::issue;
+use crate::recording::Recording;
 
 /// Arguments of `agent replay`.
 #[derive(Args, Debug)]

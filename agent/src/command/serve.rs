@@ -1,26 +1,25 @@
 //! `agent serve`: the service.
 
+mod setup;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_mcp::{Client, Credential, Endpoint, TransportChoice};
+use agent_mcp::TransportChoice;
 use clap::Args;
-use serde_json::{Value, json};
 
 use super::model::{ModelArguments, ModelSetupError};
-use crate::filing::Tracker;
-use crate::http::{Auth, Options, Rate, Service};
-use crate::investigation::Investigator;
-use crate::journal::Journal;
-use crate::ledger::{Ledger, Limits};
-use crate::metrics::Metrics;
-use crate::settings::{plain, secret};
+use crate::http::{Service, server};
+use crate::journal::Durability;
+use crate::routes::RouteError;
 use crate::store::Store;
 
 /// Time running investigations get after SIGTERM; what is not finished resumes on the next start.
-const DRAIN: Duration = Duration::from_secs(25);
+const DRAIN: Duration = Duration::from_secs(20);
+/// Time answers get after that. Both together stay below the grace period of a pod, 30 s by default.
+const LAST_WORDS: Duration = Duration::from_secs(4);
 
 /// Arguments of `agent serve`. Every one can come from the environment, under the names existing
 /// deployments use.
@@ -59,10 +58,15 @@ pub struct Serve {
     /// Repository issues go to; `GITEA_REPO` is read too. [default: mcp]
     #[arg(long, value_name = "NAME", env = "MCP_GITEA_REPO")]
     pub repo: Option<String>,
+    /// YAML file of namespaces whose issues go elsewhere: a list of `namespace`, `repository` (owner/name) and,
+    /// where they differ, `gitea_url` and `gitea_token_file`.
+    #[arg(long, value_name = "FILE", env = "AGENT_ROUTES_FILE")]
+    pub routes: Option<PathBuf>,
     /// Directory for journal and recordings; without one, reports do not survive a restart.
     #[arg(long, value_name = "DIR", env = "AGENT_DATA_DIR")]
     pub data: Option<PathBuf>,
-    /// Namespaces that may be reported, comma-separated; without any, the pod's own namespace.
+    /// Namespaces that may be reported, comma-separated, besides those of `--routes`; `*` is any. Without any,
+    /// the pod's own namespace.
     #[arg(long, value_name = "NAMES", env = "AGENT_NAMESPACES", value_delimiter = ',')]
     pub namespaces: Vec<String>,
     /// Namespace of this pod.
@@ -72,6 +76,20 @@ pub struct Serve {
     /// `NetworkPolicy` only; otherwise set `AGENT_TOKEN` or `AGENT_SIGNING_KEY` (or their `_FILE` forms).
     #[arg(long, env = "AGENT_ALLOW_ANONYMOUS")]
     pub allow_anonymous: bool,
+    /// Let service accounts report for their own namespace, with a token made for this audience. The agent's
+    /// own account has to be allowed to create token reviews (`system:auth-delegator`).
+    #[arg(long, value_name = "AUDIENCE", env = "AGENT_TOKEN_AUDIENCE")]
+    pub token_audience: Option<String>,
+    /// API server that reviews tokens.
+    #[arg(long, value_name = "URL", default_value = "https://kubernetes.default.svc")]
+    pub api_server: String,
+    /// Directory with `token` and `ca.crt` of the agent's own service account.
+    #[arg(long, value_name = "DIR", default_value = "/var/run/secrets/kubernetes.io/serviceaccount")]
+    pub service_account: PathBuf,
+    /// Show reports to everybody who can reach the port, also where reporting needs a token. Otherwise
+    /// browsers ask for a password, which is the token.
+    #[arg(long, env = "AGENT_OPEN_PAGES")]
+    pub open_pages: bool,
     /// Seconds a caller waits for the outcome before it is told that it is pending.
     #[arg(long, value_name = "SECONDS", default_value_t = 110)]
     pub wait: u64,
@@ -102,13 +120,23 @@ pub struct Serve {
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// Nobody could be told apart.
-    #[error("no AGENT_TOKEN or AGENT_SIGNING_KEY is set: set one, or allow everybody with --allow-anonymous")]
+    #[error(
+        "no AGENT_TOKEN, AGENT_SIGNING_KEY or AGENT_TOKEN_AUDIENCE is set: set one, or allow everybody with --allow-anonymous"
+    )]
     Open,
+    /// Nobody said whose failures.
+    #[error(
+        "no namespace may be reported: set POD_NAMESPACE to the pod's own, or name them with --namespaces (`*` is any)"
+    )]
+    NoNamespace,
+    /// The routes cannot be used.
+    #[error("set up the routes")]
+    Routes(#[source] RouteError),
     /// A server's address is wrong.
     #[error("the address of the {server} MCP server: {reason}")]
     Address {
         /// Which.
-        server: &'static str,
+        server: String,
         /// Why.
         reason: String,
     },
@@ -127,22 +155,18 @@ pub enum ServeError {
         #[source]
         source: std::io::Error,
     },
-    /// The server stopped by itself.
-    #[error("serve")]
-    Serve(#[source] std::io::Error),
 }
 
 impl Serve {
     /// Run until SIGTERM or SIGINT, then drain.
     pub async fn run(&self) -> Result<(), ServeError> {
-        let auth = Auth::new(secret("AGENT_TOKEN"), secret("AGENT_SIGNING_KEY"));
-        if auth.is_open() && !self.allow_anonymous {
-            return Err(ServeError::Open);
-        }
+        let options = self.options()?;
         let (journal, records) = self.journal();
         let (store, open) = Store::new(journal, records);
-        let investigator = Arc::new(self.investigator(Arc::new(store))?);
-        let service = Service::new(self.options(auth), investigator);
+        let store = Arc::new(store);
+        let investigator = Arc::new(self.investigator(Arc::clone(&store))?);
+        let stop = investigator.stop.clone();
+        let service = Service::new(options, investigator);
         let address = SocketAddr::new(self.bind, self.port);
         let listen = |source| ServeError::Listen { address, source };
         let listener = tokio::net::TcpListener::bind(address).await.map_err(listen)?;
@@ -151,146 +175,41 @@ impl Serve {
         for id in open {
             service.start(id);
         }
-        let serving = axum::serve(listener, service.router());
-        let stopped = tokio::select! {
-            result = serving => result.map_err(ServeError::Serve),
-            () = asked_to_stop() => Ok(()),
-        };
+        let ended = tokio_util::sync::CancellationToken::new();
+        let ending = ended.clone().cancelled_owned();
+        let serving = tokio::spawn(server::serve(listener, service.router(), ending));
+        asked_to_stop().await;
+        tracing::info!("stopping: no new connections, reports under way end or wait for the next start");
+        ended.cancel();
+        stop.cancel();
         service.tasks.close();
         if tokio::time::timeout(DRAIN, service.tasks.wait()).await.is_err() {
-            tracing::warn!("unfinished reports resume on the next start");
+            tracing::warn!("some investigations do not end in time");
         }
-        stopped
-    }
-
-    fn journal(&self) -> (Journal, Vec<crate::report::Record>) {
-        let Some(dir) = &self.data else {
-            tracing::warn!("no --data directory: reports do not survive a restart");
-            return (Journal::in_memory(), Vec::new());
-        };
-        match Journal::open(dir) {
-            Ok(opened) => opened,
-            Err(error) => {
-                tracing::error!(%error, "the journal cannot be opened; reports are kept in memory only");
-                (Journal::in_memory(), Vec::new())
-            }
+        service.closing.cancel();
+        if tokio::time::timeout(LAST_WORDS, serving).await.is_err() {
+            tracing::warn!("some callers do not read their answers");
         }
-    }
-
-    fn investigator(&self, store: Arc<Store>) -> Result<Investigator, ServeError> {
-        let cluster = self.client(
-            "openshift",
-            self.openshift_url.as_deref(),
-            self.openshift_transport,
-            credential(self.openshift_token_file.as_ref(), "MCP_OPENSHIFT_TOKEN"),
-        )?;
-        let tracker = self.client(
-            "gitea",
-            self.gitea_url.as_deref().filter(|_| !self.dry_run),
-            self.gitea_transport,
-            credential(self.gitea_token_file.as_ref(), "MCP_GITEA_TOKEN"),
-        )?;
-        let recordings = self.data.as_ref().map(|d| d.join("evidence"));
-        let recordings = recordings.filter(|d| std::fs::create_dir_all(d).is_ok());
-        Ok(Investigator {
-            store,
-            cluster,
-            tracker: tracker.map(|c| {
-                let (owner, repo) = self.repository();
-                Tracker::new(c, owner, repo)
-            }),
-            advisor: self.model.advisor().map_err(ServeError::Model)?,
-            ledger: Ledger::new(Limits { namespace_hour: self.tokens_per_hour, day: self.tokens_per_day }),
-            recordings,
-            metrics: Arc::new(Metrics::default()),
-            room: Investigator::room(),
-        })
-    }
-
-    /// A client with an HTTP client of its own: credentials and connections are never shared.
-    fn client(
-        &self,
-        name: &'static str,
-        url: Option<&str>,
-        transport: TransportChoice,
-        credential: Option<Credential>,
-    ) -> Result<Option<Client>, ServeError> {
-        let Some(url) = url.filter(|u| !u.trim().is_empty()) else {
-            tracing::warn!(server = name, "no address is configured");
-            return Ok(None);
-        };
-        let mut settings = tenant_kit::http::ClientSettings::new(crate::USER_AGENT);
-        settings.extra_roots.clone_from(&self.model.ca_bundle);
-        settings.timeout = None;
-        let http = tenant_kit::http::client(&settings).map_err(ServeError::Http)?;
-        let endpoint = Endpoint::new(name, url, transport)
-            .map_err(|reason| ServeError::Address { server: name, reason })?
-            .with_credential(credential);
-        Ok(Some(Client::new(endpoint, http)))
-    }
-
-    /// Owner and repository: the program's own names win over those of older documents.
-    fn repository(&self) -> (String, String) {
-        let older = |names: &[&str]| names.iter().find_map(|n| plain(n));
-        let named = |own: &Option<String>, names: &[&str], default: &str| {
-            let (own, older) = (own.clone().filter(|o| !o.is_empty()), older(names));
-            if let (Some(own), Some(older)) = (&own, &older)
-                && own != older
-            {
-                tracing::warn!(used = %own, ignored = %older, "two variables name the issue target differently");
-            }
-            own.or(older).unwrap_or_else(|| default.to_owned())
-        };
-        (
-            named(&self.owner, &["MCP_GITEA_OWNER", "GITEA_OWNER"], "user1"),
-            named(&self.repo, &["GITEA_REPO"], "mcp"),
-        )
-    }
-
-    fn options(&self, auth: Auth) -> Options {
-        let mut namespaces: Vec<_> = self.namespaces.iter().filter(|n| !n.is_empty()).cloned().collect();
-        if namespaces.is_empty() {
-            namespaces.extend(self.own_namespace.clone());
-        }
-        if namespaces.is_empty() {
-            tracing::warn!(
-                "no namespaces are configured: any namespace the MCP server can read may be reported"
-            );
-        }
-        let shown = self.shown(&auth, &namespaces);
-        Options {
-            auth,
-            namespaces,
-            wait: Duration::from_secs(self.wait),
-            queue: self.queue,
-            rate: Rate { namespace: self.rate, total: self.rate * 10.0, burst: 10.0 },
-            shown,
-        }
-    }
-
-    /// The configuration for `/config`: addresses without credentials, secrets only as set or not.
-    fn shown(&self, auth: &Auth, namespaces: &[String]) -> Value {
-        let address = |url: &Option<String>| {
-            let url = reqwest::Url::parse(url.as_deref()?).ok()?;
-            Some(format!("{}://{}{}", url.scheme(), url.authority().rsplit('@').next()?, url.path()))
-        };
-        json!({
-            "openshift": {"url": address(&self.openshift_url), "transport": format!("{:?}", self.openshift_transport)},
-            "gitea": {"url": address(&self.gitea_url), "transport": format!("{:?}", self.gitea_transport),
-                "repository": <[String; 2]>::from(self.repository()).join("/")},
-            "model": {"url": address(&self.model.model_url), "names": self.model.models},
-            "authentication": if auth.is_open() { "none: cluster-internal use only" } else { "required" },
-            "namespaces": namespaces,
-            "data": self.data,
-            "dry_run": self.dry_run,
-            "limits": {"queue": self.queue, "rate": self.rate, "wait_seconds": self.wait,
-                "tokens_per_hour": self.tokens_per_hour, "tokens_per_day": self.tokens_per_day},
-        })
+        tell_what_is_left(&store).await;
+        Ok(())
     }
 }
 
-fn credential(file: Option<&PathBuf>, name: &str) -> Option<Credential> {
-    file.cloned().map(Credential::File).or_else(|| secret(name).map(Credential::Token))
+/// Unfinished reports resume where there is a journal, and are lost where there is none.
+async fn tell_what_is_left(store: &Store) {
+    let left: Vec<_> =
+        store.newest(usize::MAX).into_iter().filter(|record| !record.outcome.is_final()).collect();
+    let mut lost = Vec::new();
+    for record in &left {
+        if store.journal().append(record).await == Durability::Memory {
+            lost.push(record.id.as_str());
+        }
+    }
+    if !lost.is_empty() {
+        tracing::error!(reports = lost.join(","), "these reports are lost: they are on no disk");
+    } else if !left.is_empty() {
+        tracing::info!(reports = left.len(), "unfinished reports resume on the next start");
+    }
 }
 
 async fn asked_to_stop() {

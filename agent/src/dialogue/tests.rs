@@ -10,6 +10,7 @@ use serde_json::json;
 use super::*;
 use crate::diagnosis::Confidence;
 use crate::evidence::Source;
+use crate::model::Price;
 use crate::redact::Redactor;
 use secrecy::SecretString;
 
@@ -82,6 +83,7 @@ async fn ask_with(replies: Vec<Reply>, log: &str, budget: Budget) -> (Outcome, V
     let advisor = Advisor {
         endpoint: Endpoint::new(http, &base, &SecretString::from("key\n".to_owned())),
         models: vec!["first".into(), "second".into()],
+        prices: [("first".to_owned(), Price { input: 1.0, output: 2.0 })].into(),
         breaker: Breaker::default(),
         budget,
     };
@@ -102,6 +104,7 @@ async fn a_good_model_needs_one_call_and_is_named() {
     assert_eq!(outcome.degraded, None);
     assert_eq!(requests.len(), 1);
     assert_eq!(outcome.diagnosis.author, Author::Model { name: "first".into(), tokens: 100, calls: 1 });
+    assert!((outcome.cost - 100.0 / 1e6).abs() < 1e-12, "{} dollars", outcome.cost);
     assert_eq!(outcome.diagnosis.confidence, Confidence::High);
     assert_eq!(outcome.diagnosis.citations[0].text, "ERROR: No matching distribution found for fastapii");
 }

@@ -1,25 +1,20 @@
 //! The contract of the intake, without a cluster behind it.
 
+mod callers;
+mod retries;
+
 use axum::body::Body;
 use tower::ServiceExt as _;
 
 use super::*;
 use crate::journal::Journal;
-use crate::ledger::{Ledger, Limits as Tokens};
+use crate::report::Outcome;
 
 fn service(auth: Auth, change: impl FnOnce(&mut Options)) -> Arc<Service> {
     let (store, _) = Store::new(Journal::in_memory(), Vec::new());
-    let investigator = Investigator {
-        store: Arc::new(store),
-        cluster: None,
-        tracker: None,
-        advisor: None,
-        ledger: Ledger::new(Tokens { namespace_hour: 1, day: 1 }),
-        recordings: None,
-        metrics: Arc::new(Metrics::default()),
-        room: Investigator::room(),
-    };
+    let investigator = Investigator::new(Arc::new(store));
     let mut options = Options {
+        open_pages: auth.is_open(),
         auth,
         namespaces: Vec::new(),
         wait: Duration::from_secs(5),
@@ -201,9 +196,9 @@ async fn readiness_names_what_is_missing_and_metrics_move() {
     let (_, _, text) = send(&service, Request::get("/metrics"), "").await;
     let text = text.as_str().expect("text").to_owned();
     for line in [
-        "agent_reports_total{is=\"no_evidence\"} 1",
-        "agent_duplicates_total 1",
-        "agent_refused_total{is=\"invalid\"} 1",
+        "agent_reports_total{outcome=\"no_evidence\"} 1",
+        "agent_dedupe_total{what=\"report\"} 1",
+        "agent_refused_total{reason=\"invalid\"} 1",
         "agent_journal_degraded 1",
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");

@@ -8,17 +8,16 @@ use tokio::sync::broadcast;
 use crate::report::{Outcome, Record};
 use crate::store::Store;
 
-/// The record once it is final, or as it stands when the time is over.
+/// The record once it is settled; `None` if it is not within the time.
 pub(super) async fn settled(
     store: &Store,
     changes: &mut broadcast::Receiver<String>,
-    record: Record,
+    record: &Record,
     within: Duration,
-) -> Record {
-    let id = record.id.clone();
+) -> Option<Record> {
     let settle = async {
         loop {
-            match store.get(&id) {
+            match store.get(&record.id) {
                 // Queued may take a day: the caller is told so at once.
                 Some(now) if now.outcome != Outcome::Pending => return Some(now),
                 None => return None,
@@ -29,8 +28,7 @@ pub(super) async fn settled(
             }
         }
     };
-    let settled = tokio::time::timeout(within, settle).await.ok().flatten();
-    settled.or_else(|| store.get(&record.id)).unwrap_or(record)
+    tokio::time::timeout(within, settle).await.ok().flatten()
 }
 
 /// The body existing callers read (`status`, `result`), and everything newer beside it.

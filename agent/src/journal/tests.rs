@@ -10,6 +10,10 @@ fn record(id: &str) -> Record {
     Record::new(id.to_owned(), report, format!("key-{id}"), Timestamp::from_second(1_000).expect("valid"))
 }
 
+fn framed(record: &Record) -> Vec<u8> {
+    frame::build(&serde_json::to_vec(record).expect("json")).expect("small")
+}
+
 fn ids(records: &[Record]) -> Vec<&str> {
     records.iter().map(|r| r.id.as_str()).collect()
 }
@@ -25,6 +29,7 @@ async fn what_was_appended_comes_back_and_the_newest_state_counts() {
     let (_, records) = Journal::open(dir.path()).expect("opens again");
     assert_eq!(ids(&records), ["a", "b"]);
     assert_eq!(records[0].outcome, Outcome::Created);
+    assert_eq!(Journal::left(dir.path()), records, "and can be read where nothing can be written");
 }
 
 #[tokio::test]
@@ -53,18 +58,16 @@ async fn a_rewrite_keeps_every_unfinished_record() {
     let dir = tempfile::tempdir().expect("temporary directory");
     let path = dir.path().join("journal");
     let finished = |i: i32| Record { outcome: Outcome::Created, ..record(&format!("f{i:05}")) };
-    let mut bytes = frame::build(&serde_json::to_vec(&record("open")).expect("json"));
+    let mut bytes = framed(&record("open"));
     for i in 0..1_500 {
-        bytes.extend(frame::build(&serde_json::to_vec(&finished(i)).expect("json")));
+        bytes.extend(framed(&finished(i)));
     }
     std::fs::write(&path, &bytes).expect("written");
     let file = OpenOptions::new().append(true).open(&path).expect("opens");
     let health = Arc::new(Health::default());
-    let mut writer = Writer { path: path.clone(), file, length: bytes.len() as u64, health };
+    let mut writer = Writer::new(path, file, bytes.len() as u64, health);
     writer.compact().expect("rewritten");
-    writer
-        .commit(&frame::build(&serde_json::to_vec(&record("later")).expect("json")))
-        .expect("still writable");
+    writer.commit(&framed(&record("later"))).expect("still writable");
     let (_, records) = Journal::open(dir.path()).expect("opens");
     assert_eq!(records.len(), KEEP_FINISHED + 2);
     assert!(ids(&records).contains(&"open") && ids(&records).contains(&"later"));
@@ -73,19 +76,36 @@ async fn a_rewrite_keeps_every_unfinished_record() {
 proptest! {
     #[test]
     fn a_tail_torn_or_overwritten_anywhere_costs_only_what_was_not_synced(cut in 0usize..2_000, noise in any::<Vec<u8>>()) {
-        let frames: Vec<_> = (0..5).map(|i| frame::build(&serde_json::to_vec(&record(&i.to_string())).expect("json"))).collect();
+        let frames: Vec<_> = (0..5).map(|i| framed(&record(&i.to_string()))).collect();
         let whole: Vec<u8> = frames.concat();
         let cut = cut.min(whole.len());
         let mut bytes = whole[..cut].to_vec();
         bytes.extend(&noise);
-        let (payloads, good) = frame::read(&bytes);
+        let found = frame::read(&bytes);
         let mut complete = 0;
         let mut end = 0;
         for frame in &frames {
             end += frame.len();
             complete += usize::from(end <= cut);
         }
-        prop_assert!(payloads.count() >= complete, "{complete} frames were complete");
-        prop_assert!(good <= bytes.len());
+        prop_assert!(found.payloads.len() >= complete, "{complete} frames were complete");
+        prop_assert!(found.end <= bytes.len());
+    }
+
+    #[test]
+    fn damage_in_the_middle_costs_only_what_it_hits(at in 0usize..1_000, length in 1usize..300, byte in any::<u8>()) {
+        let frames: Vec<_> = (0..5).map(|i| framed(&record(&i.to_string()))).collect();
+        let mut bytes: Vec<u8> = frames.concat();
+        let (from, to) = (at.min(bytes.len()), (at + length).min(bytes.len()));
+        bytes[from..to].fill(byte);
+        let mut end = 0;
+        let mut untouched = 0;
+        for frame in &frames {
+            let begin = end;
+            end += frame.len();
+            untouched += usize::from(end <= from || begin >= to);
+        }
+        let found = frame::read(&bytes);
+        prop_assert!(found.payloads.len() >= untouched, "{} of {untouched}", found.payloads.len());
     }
 }

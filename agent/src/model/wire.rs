@@ -159,14 +159,14 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Prompt and completion together, 0 if the server did not say.
-    pub fn total(&self) -> u64 {
+    /// Tokens of prompt and completion; a total that is not split counts as prompt. 0 if the server did not
+    /// say.
+    pub fn parts(&self) -> (u64, u64) {
         let read =
             |v: &Value| v.as_u64().or_else(|| v.as_f64().filter(|f| f.is_finite()).map(whole)).unwrap_or(0);
-        match read(&self.total_tokens) {
-            0 => read(&self.prompt_tokens) + read(&self.completion_tokens),
-            total => total,
-        }
+        let output = read(&self.completion_tokens);
+        let input = read(&self.total_tokens).saturating_sub(output).max(read(&self.prompt_tokens));
+        (input, output)
     }
 }
 
@@ -217,6 +217,6 @@ mod tests {
         assert!(said.tool_calls[0].function.arguments.is_null());
         let usage: Usage =
             serde_json::from_str(r#"{"prompt_tokens":10.0,"completion_tokens":5}"#).expect("tolerated");
-        assert_eq!(usage.total(), 15);
+        assert_eq!(usage.parts(), (10, 5));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -23,6 +24,8 @@ pub(crate) struct World {
     pub(crate) ambiguous: usize,
     /// Calls answered 503 before anything is done.
     pub(crate) down: usize,
+    /// Whether all calls are answered 503.
+    pub(crate) away: bool,
     pub(crate) calls: Vec<String>,
 }
 
@@ -39,6 +42,27 @@ pub(crate) async fn start(world: World) -> (String, Shared) {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await });
     (format!("http://{address}"), shared)
+}
+
+/// A model endpoint that answers after a time with these submissions in turn, the last one for ever; `None` is
+/// HTTP 500.
+pub(crate) async fn model(delay: Duration, submissions: Vec<Option<Value>>) -> String {
+    let left = Arc::new(Mutex::new(submissions));
+    let reply = async move |State(left): State<Arc<Mutex<Vec<Option<Value>>>>>| {
+        tokio::time::sleep_until(tokio::time::Instant::now() + delay).await;
+        let mut left = left.lock().unwrap();
+        let next = if left.len() > 1 { left.remove(0) } else { left[0].clone() };
+        let Some(submission) = next else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+        let call =
+            json!({"id": "1", "function": {"name": "submit_diagnosis", "arguments": submission.to_string()}});
+        let usage = json!({"prompt_tokens": 1_000, "completion_tokens": 100, "total_tokens": 1_100});
+        axum::Json(json!({"choices": [{"message": {"tool_calls": [call]}}], "usage": usage})).into_response()
+    };
+    let app = axum::Router::new().route("/v1/chat/completions", post(reply)).with_state(left);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    format!("http://{address}")
 }
 
 async fn openshift(State(world): State<Shared>, body: String) -> Response {
@@ -104,6 +128,9 @@ async fn gitea(State(world): State<Shared>, body: String) -> Response {
                 world.issues[at]["comments"] = json!(count + 1);
                 json!({"id": 1})
             }
+            "get_comments" | "get_issue_comments_by_index" => {
+                json!(world.comments.iter().map(|c| json!({"body": c})).collect::<Vec<_>>())
+            }
             "update" | "edit_issue" => {
                 for key in ["state", "body"] {
                     if !a[key].is_null() {
@@ -133,8 +160,8 @@ fn answer(
     let message: Value = serde_json::from_str(body).unwrap();
     let Some(id) = message.get("id") else { return StatusCode::ACCEPTED.into_response() };
     let mut world = world.lock().unwrap();
-    if world.down > 0 {
-        world.down -= 1;
+    if world.away || world.down > 0 {
+        world.down = world.down.saturating_sub(1);
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
     let result = match message["method"].as_str().unwrap() {
@@ -178,6 +205,7 @@ fn flat_tools() -> Value {
         tool("get_issue_by_index", &["owner", "repo", "index"]),
         tool("edit_issue", &["owner", "repo", "index", "title", "body", "state"]),
         tool("create_issue_comment", &["owner", "repo", "index", "body"]),
+        tool("get_issue_comments_by_index", &["owner", "repo", "index"]),
     ])
 }
 

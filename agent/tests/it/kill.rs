@@ -1,66 +1,13 @@
 //! The agent is killed at random moments and must lose nothing and repeat nothing.
 
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-
 use serde_json::{Value, json};
 
 use crate::double::start;
+use crate::program::Agent;
 use crate::{http, issues, lab};
 
 /// Kills without a command: `AGENT_KILLS=10000 cargo test -p tenant-agent --test it kill` runs the full count.
 const KILLS: u64 = 12;
-
-struct Agent {
-    child: Child,
-    address: String,
-}
-
-impl Agent {
-    fn start(servers: &str, data: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_agent"))
-            .args([
-                "serve",
-                "--bind",
-                "127.0.0.1",
-                "--port",
-                "0",
-                "--allow-anonymous",
-                "--owner",
-                "o",
-                "--repo",
-                "r",
-            ])
-            .args(["--rate", "100000", "--openshift-url", &format!("{servers}/openshift/mcp")])
-            .args([
-                "--openshift-transport",
-                "streamable-http",
-                "--gitea-url",
-                &format!("{servers}/gitea/mcp"),
-            ])
-            .args(["--gitea-transport", "streamable-http", "--data"])
-            .arg(data)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = lines
-            .by_ref()
-            .map_while(Result::ok)
-            .filter_map(|l| serde_json::from_str::<Value>(&l).ok())
-            .find_map(|l| Some(l.get("address")?.as_str()?.to_owned()))
-            .expect("the agent says where it serves");
-        // Somebody has to read on, or the agent blocks on a full pipe.
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Self { child, address: format!("http://{address}") }
-    }
-
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
 
 /// A number that looks random and is the same in every run.
 fn scatter(i: u64) -> u64 {

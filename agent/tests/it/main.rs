@@ -4,6 +4,11 @@
 
 mod double;
 mod kill;
+mod metrics;
+mod program;
+mod resume;
+mod routes;
+mod stop;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,9 +21,9 @@ use tenant_agent::filing::Tracker;
 use tenant_agent::http::{Auth, Options, Rate, Service};
 use tenant_agent::investigation::Investigator;
 use tenant_agent::journal::Journal;
-use tenant_agent::ledger::{Ledger, Limits};
 use tenant_agent::metrics::Metrics;
 use tenant_agent::report::{Record, Report};
+use tenant_agent::routes::Routes;
 use tenant_agent::store::Store;
 
 const LOG: &str = "STEP 3/7: COPY requirements.txt .\nError: building at STEP \"COPY requirements.txt .\": checking on sources under \"/workspace/source/agent\": copier: stat: \"/requirements.txt\": no such file or directory\n";
@@ -37,21 +42,29 @@ fn client(url: &str, server: &str) -> Client {
 
 /// Serve an agent; returns its address and what journal records were resumed.
 async fn agent(url: &str, data: Option<&Path>) -> (String, usize) {
+    agent_with(url, data, |investigator| investigator).await
+}
+
+/// The same with something changed.
+async fn agent_with(
+    url: &str,
+    data: Option<&Path>,
+    change: impl FnOnce(Investigator) -> Investigator,
+) -> (String, usize) {
     let (journal, records) =
         data.map_or_else(|| (Journal::in_memory(), Vec::new()), |d| Journal::open(d).unwrap());
     let (store, open) = Store::new(journal, records);
-    let investigator = Investigator {
-        store: Arc::new(store),
-        cluster: Some(client(url, "openshift")),
-        tracker: Some(Tracker::new(client(url, "gitea"), "o".into(), "r".into())),
-        advisor: None,
-        ledger: Ledger::new(Limits { namespace_hour: 1, day: 1 }),
-        recordings: None,
-        metrics: Arc::new(Metrics::default()),
-        room: Investigator::room(),
-    };
+    let investigator = Investigator::new(Arc::new(store));
+    let observer = Arc::clone(&investigator.metrics);
+    let client = |server| client(url, server).observed(Arc::<Metrics>::clone(&observer));
+    let investigator = change(Investigator {
+        cluster: Some(client("openshift")),
+        routes: Routes::to(Some(Tracker::new(client("gitea"), "o".into(), "r".into()))),
+        ..investigator
+    });
     let options = Options {
         auth: Auth::default(),
+        open_pages: true,
         namespaces: Vec::new(),
         wait: Duration::from_secs(30),
         queue: 1_000,
@@ -65,7 +78,8 @@ async fn agent(url: &str, data: Option<&Path>) -> (String, usize) {
     }
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, service.router()).await });
+    let router = service.router();
+    tokio::spawn(tenant_agent::http::server::serve(listener, router, std::future::pending()));
     (format!("http://{address}"), resumed)
 }
 
