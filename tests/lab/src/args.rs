@@ -80,6 +80,9 @@ pub(crate) struct BenchArguments {
     /// How often everything is measured.
     #[arg(long, default_value_t = 5, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) runs: u16,
+    /// Also measure so many tenants in one process, such as 1,10,100.
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=500))]
+    pub(crate) tenants: Vec<u16>,
     /// Measure this build of `tenant` instead of a new release build.
     #[arg(long, value_name = "FILE")]
     pub(crate) tenant: Option<PathBuf>,

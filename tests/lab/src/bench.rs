@@ -4,6 +4,7 @@
 //! [`floor`], so that both meet the machine in the same mood. The numbers are for reading: nothing fails
 //! because something was slow.
 
+mod crowd;
 mod floor;
 mod process;
 mod samples;
@@ -72,9 +73,18 @@ pub(crate) async fn run(arguments: BenchArguments) -> anyhow::Result<()> {
             results.help.time(process::run(Command::new(&bench.tenant).arg("--help"))?.wall);
         }
     }
+    let mut crowds = Vec::new();
+    for tenants in arguments.tenants {
+        commands::say(&format!("{tenants} in one process\n"));
+        crowds.push(crowd::measure(&bench, &floor, tenants).await?);
+    }
     lab.down().await?;
     let size = std::fs::metadata(&bench.tenant).context("measure the binary")?.len();
-    commands::print(&results.report(arguments.runs, floor.writes.count(), size))
+    commands::print(&results.report(arguments.runs, floor.writes.count(), size))?;
+    if !crowds.is_empty() {
+        commands::print(&format!("\n{}", crowd::table(&crowds)?))?;
+    }
+    Ok(())
 }
 
 /// The program under test and what it is told.
@@ -86,8 +96,15 @@ struct Bench {
 
 impl Bench {
     fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.order(arguments[0]);
+        command.args(&arguments[1..]).args(["--guid", GUID]);
+        command
+    }
+
+    /// A command on the bench's order, for whichever tenants.
+    fn order(&self, verb: &str) -> Command {
         let mut command = Command::new(&self.tenant);
-        command.args(arguments).args(["--guid", GUID, "--output", "json"]);
+        command.args([verb, "--output", "json"]);
         command.args(["-e", &format!("@{}", demo::ORDER), "-e", &format!("@{}", self.vars.display())]);
         command.current_dir(demo::checkout()).envs(self.env.iter().cloned());
         command

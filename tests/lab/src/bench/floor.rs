@@ -59,6 +59,21 @@ impl Pass {
 }
 
 impl Floor {
+    /// The same for another tenant, over the same connections.
+    pub(super) fn of(&self, guid: &str, other: &str) -> Self {
+        Self {
+            client: self.client.clone(),
+            services: self.services.of(other),
+            writes: self.writes.of(guid, other),
+            login: Login {
+                user: self.login.user.replace(guid, other),
+                password: self.login.password.clone(),
+            },
+            selector: self.selector.replace(guid, other),
+            applications: self.applications.clone(),
+        }
+    }
+
     /// Opens the connections.
     pub(super) async fn warm(&self) -> anyhow::Result<()> {
         let asked = (0..CONNECTIONS).map(|_| async {

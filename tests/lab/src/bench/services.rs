@@ -53,6 +53,18 @@ impl Services {
         })
     }
 
+    /// The same for another tenant, over the same connections.
+    pub(super) fn of(&self, guid: &str) -> Self {
+        Self {
+            http: self.http.clone(),
+            litellm: self.litellm.clone(),
+            litellm_key: self.litellm_key.clone(),
+            keycloak: self.keycloak.clone(),
+            keycloak_admin: self.keycloak_admin.clone(),
+            guid: guid.to_owned(),
+        }
+    }
+
     fn user(&self) -> String {
         format!("user-{}", self.guid)
     }

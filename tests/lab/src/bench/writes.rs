@@ -21,6 +21,8 @@ const RECORDS: &str = "tenant-system";
 /// One object as it is applied.
 pub(super) struct Write {
     pub(super) api: Api<DynamicObject>,
+    /// To reach the same kind in another namespace.
+    kind: (Client, ApiResource),
     pub(super) name: String,
     pub(super) body: Value,
     manager: String,
@@ -81,6 +83,21 @@ impl Write {
         read.with_context(|| format!("read {} {}", self.body["kind"], self.name))
     }
 
+    /// The same for another tenant: its guid in the place of this one's, wherever that stands.
+    fn of(&self, guid: &str, other: &str) -> Self {
+        let body = self.body.to_string().replace(guid, other);
+        let body: Value = serde_json::from_str(&body).expect("a guid holds nothing that JSON escapes");
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let (client, resource) = &self.kind;
+        Self {
+            api: located(client, resource, &body),
+            kind: self.kind.clone(),
+            name: text(&body["metadata"]["name"]),
+            manager: self.manager.replace(guid, other),
+            body,
+        }
+    }
+
     /// A kind, as in manifests.
     pub(super) fn is(&self, kind: &str) -> bool {
         self.body["kind"] == kind
@@ -127,6 +144,23 @@ impl Writes {
         Ok(Self { record, namespaces, content, project, shares, gitea, servers, secrets, sets, guide })
     }
 
+    /// The same for another tenant.
+    pub(super) fn of(&self, guid: &str, other: &str) -> Self {
+        let all = |writes: &[Write]| writes.iter().map(|write| write.of(guid, other)).collect();
+        Self {
+            record: self.record.of(guid, other),
+            namespaces: all(&self.namespaces),
+            content: all(&self.content),
+            project: all(&self.project),
+            shares: all(&self.shares),
+            gitea: all(&self.gitea),
+            servers: all(&self.servers),
+            secrets: all(&self.secrets),
+            sets: all(&self.sets),
+            guide: all(&self.guide),
+        }
+    }
+
     /// How many objects these are.
     pub(super) fn count(&self) -> usize {
         let lists = [
@@ -171,12 +205,10 @@ impl Reader<'_> {
             self.kinds.insert(gvk.clone(), resource);
         }
         let resource = &self.kinds[&gvk];
-        let api = match body["metadata"]["namespace"].as_str() {
-            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, resource),
-            None => Api::all_with(self.client.clone(), resource),
-        };
+        let api = located(self.client, resource, &body);
+        let kind = (self.client.clone(), resource.clone());
         let name = text(&body["metadata"]["name"]);
-        let mut write = Write { api, name, body, manager: MANAGER.to_owned() };
+        let mut write = Write { api, kind, name, body, manager: MANAGER.to_owned() };
         if write.is("Secret") {
             let Some(live) = write.read().await? else { bail!("Secret {} is not there", write.name) };
             write.body["data"] = live.data["data"].clone();
@@ -211,6 +243,14 @@ impl Reader<'_> {
             shares.push(Write { manager: manager.clone(), ..write });
         }
         Ok(shares)
+    }
+}
+
+/// Where an object is reached.
+fn located(client: &Client, resource: &ApiResource, body: &Value) -> Api<DynamicObject> {
+    match body["metadata"]["namespace"].as_str() {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, resource),
+        None => Api::all_with(client.clone(), resource),
     }
 }
 
