@@ -14,6 +14,7 @@ mod kind;
 mod release;
 mod remove;
 mod review;
+mod settled;
 mod transport;
 mod wait;
 mod watch;

@@ -241,13 +241,19 @@ impl Record {
         value: &SecretString,
         identities: &[(&str, &str)],
     ) -> Result<(), StepError> {
+        self.hold(name, value, identities).await;
+        let held = self.held.lock().await;
+        self.write(&held).await
+    }
+
+    /// As [`Record::keep`], but nothing is written until the record is: for what only saves work.
+    pub async fn hold(&self, name: &str, value: &SecretString, identities: &[(&str, &str)]) {
         let mut held = self.held.lock().await;
         self.redactor.learn(value);
         held.secrets.insert(name.to_owned(), value.clone());
         for (key, identity) in identities {
             held.facts.identities.insert((*key).to_owned(), (*identity).to_owned());
         }
-        self.write(&held).await
     }
 
     /// Notes that these steps are about to be applied, and writes the record; makes the system namespace

@@ -16,7 +16,9 @@ use tenant_kit::{
 use tenant_workflow::step::StepError;
 
 use crate::{
-    cluster::{Applied, Cluster, Kind, Object, ObjectRef, ROUTE, Removal, SCC, carries, complete},
+    cluster::{
+        Applied, Cluster, FIELD_MANAGER, Kind, Object, ObjectRef, ROUTE, Removal, SCC, carries, complete,
+    },
     facts::Facts,
     names::Names,
     record::Record,
@@ -111,6 +113,20 @@ impl Tenant {
         let applied = objects.into_iter().map(|(at, object)| async move { self.apply(&at, object).await });
         let applied = futures::future::try_join_all(applied).await?;
         Ok(applied.iter().any(|applied| applied.changed))
+    }
+
+    /// As [`Tenant::apply`], over an object that was just read.
+    ///
+    /// # Errors
+    ///
+    /// When the API server does not answer or refuses.
+    pub async fn apply_over(
+        &self,
+        at: &ObjectRef,
+        object: Value,
+        before: Option<Object>,
+    ) -> Result<Applied, StepError> {
+        Ok(self.cluster.apply_over(at, FIELD_MANAGER, self.labelled(object), before).await?)
     }
 
     /// What applying these objects would change, one line each; `None` when none of them is there.

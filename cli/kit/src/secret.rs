@@ -22,6 +22,15 @@ pub fn random_hex(bytes: usize) -> SecretString {
     }))
 }
 
+/// Characters that are not mistaken for each other; 32, so that every byte is one of them.
+const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
+/// So many of them are 130 bits.
+const RANDOM_LENGTH: usize = 26;
+
+/// What is around them, so that every class of characters is there.
+const AROUND: [&str; 2] = ["p", "7Q"];
+
 /// A password of 130 random bits that every form, shell and YAML reader takes unquoted.
 ///
 /// 26 characters out of 32 unambiguous ones; it always starts with a letter and contains a digit and an
@@ -31,11 +40,20 @@ pub fn random_hex(bytes: usize) -> SecretString {
 ///
 /// As [`random_hex`].
 pub fn random_password() -> SecretString {
-    const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-    let mut buffer = [0_u8; 26];
+    let mut buffer = [0_u8; RANDOM_LENGTH];
     getrandom::fill(&mut buffer).expect("the operating system provides randomness");
     let random = buffer.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)]));
-    SecretString::from("p".chars().chain(random).chain("7Q".chars()).collect::<String>())
+    let [before, after] = AROUND;
+    SecretString::from(before.chars().chain(random).chain(after.chars()).collect::<String>())
+}
+
+/// Whether a password looks as [`random_password`] makes them: then nobody guesses it, however fast they try.
+pub fn is_random_password(password: &SecretString) -> bool {
+    let [before, after] = AROUND;
+    let inner = password.expose_secret().strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+    inner.is_some_and(|inner| {
+        inner.len() == RANDOM_LENGTH && inner.bytes().all(|byte| ALPHABET.contains(&byte))
+    })
 }
 
 /// Knows the secret values of this run and blanks them out of texts.
@@ -117,6 +135,10 @@ mod tests {
         assert_eq!(one.expose_secret().len(), 29);
         assert!(one.expose_secret().chars().all(|c| c.is_ascii_alphanumeric()));
         assert_eq!(random_hex(16).expose_secret().len(), 32);
+        assert!(is_random_password(&one), "{}", one.expose_secret());
+        for other in ["", "p7Q", "correct horse battery staple!", "paaaaaaaaaaaaaaaaaaaaaaaaaa8Q"] {
+            assert!(!is_random_password(&SecretString::from(other)), "{other}");
+        }
     }
 
     proptest! {

@@ -1,6 +1,10 @@
 //! Reading and writing objects.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use kube::{
     Api, Client,
@@ -10,8 +14,8 @@ use serde_json::{Value, json};
 use tenant_kit::meter::Meter;
 
 use super::{
-    Access, AccessError, Cause, ClusterError, FIELD_MANAGER, Kind, Object, ObjectRef, compare, transport,
-    watch::Watches,
+    Access, AccessError, Cause, ClusterError, FIELD_MANAGER, Kind, NAMESPACE, Object, ObjectRef, compare,
+    settled::settled, transport, watch::Watches,
 };
 
 /// A request, its repetitions and its answer's last byte take no longer than this.
@@ -25,6 +29,8 @@ pub struct Cluster {
     /// API group → versions served, the preferred one first.
     served: Arc<BTreeMap<String, Vec<String>>>,
     pub(super) watches: Arc<Watches>,
+    /// Namespaces made through this connection: nothing is in them but what we have put there.
+    fresh: Arc<Mutex<HashSet<String>>>,
     /// Whether several tenants wait at once, and so share watches.
     pub(super) shares: bool,
     /// How long one wait may take.
@@ -56,7 +62,8 @@ impl Cluster {
     }
 
     fn new(client: Client, meter: Arc<Meter>) -> Self {
-        Self { client, meter, served: Arc::default(), watches: Arc::default(), shares: false, patience: None }
+        let (served, watches, fresh) = (Arc::default(), Arc::default(), Arc::default());
+        Self { client, meter, served, watches, fresh, shares: false, patience: None }
     }
 
     /// The same connection, whose waits each take no longer than `patience`.
@@ -230,7 +237,8 @@ impl Cluster {
         self.apply_as(at, FIELD_MANAGER, object).await
     }
 
-    /// Applies our share of an object: what `manager` sent before and does not send now is removed.
+    /// Applies our share of an object: what `manager` sent before and does not send now is removed. Sends nothing
+    /// when that would change nothing.
     ///
     /// # Errors
     ///
@@ -241,12 +249,38 @@ impl Cluster {
         manager: &str,
         object: Value,
     ) -> Result<Applied, ClusterError> {
-        let before = self.get(at).await?;
+        let before = if self.is_fresh(&at.namespace) { None } else { self.get(at).await? };
+        self.apply_over(at, manager, object, before).await
+    }
+
+    /// As [`Cluster::apply_as`], over an object that was just read.
+    ///
+    /// # Errors
+    ///
+    /// When the API server does not answer or refuses.
+    pub async fn apply_over(
+        &self,
+        at: &ObjectRef,
+        manager: &str,
+        object: Value,
+        before: Option<Object>,
+    ) -> Result<Applied, ClusterError> {
+        let object = complete(at, object);
+        if let Some(before) = before.as_ref().filter(|before| settled(before, manager, &object)) {
+            return Ok(Applied { object: before.clone(), changed: false });
+        }
         let params = PatchParams::apply(manager).force();
         let object = self.patch(at, &params, object).await?;
+        if at.kind == NAMESPACE && before.is_none() {
+            self.fresh.lock().unwrap_or_else(PoisonError::into_inner).insert(at.name.clone());
+        }
         let changed =
             before.is_none_or(|before| before.metadata.resource_version != object.metadata.resource_version);
         Ok(Applied { object, changed })
+    }
+
+    fn is_fresh(&self, namespace: &str) -> bool {
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner).contains(namespace)
     }
 
     async fn patch(
@@ -255,7 +289,7 @@ impl Cluster {
         params: &PatchParams,
         object: Value,
     ) -> Result<Object, ClusterError> {
-        let (api, whole) = (self.api_of(at), Patch::Apply(complete(at, object)));
+        let (api, whole) = (self.api_of(at), Patch::Apply(object));
         let patched = self.ask("apply", || at.to_string(), api.patch(&at.name, params, &whole)).await?;
         patched.map_err(|error| failed("apply", at.to_string(), &error))
     }
@@ -271,6 +305,10 @@ impl Cluster {
         object: Value,
     ) -> Result<Option<Vec<String>>, ClusterError> {
         let Some(live) = self.get(at).await? else { return Ok(None) };
+        let object = complete(at, object);
+        if settled(&live, FIELD_MANAGER, &object) {
+            return Ok(Some(Vec::new()));
+        }
         let params = PatchParams::apply(FIELD_MANAGER).force().dry_run();
         let wanted = self.patch(at, &params, object).await?;
         Ok(Some(compare::differences(&plain(&live), &plain(&wanted))))

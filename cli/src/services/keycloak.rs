@@ -84,12 +84,12 @@ impl Realm {
         }
     }
 
-    /// Creates a user; `false` when there is one of that name already.
+    /// Creates a user with a password; `false` when there is one of that name already.
     ///
     /// # Errors
     ///
     /// When Keycloak does not answer or refuses.
-    pub async fn create(&self, username: &str) -> Result<bool, ServiceError> {
+    pub async fn create(&self, username: &str, password: &SecretString) -> Result<bool, ServiceError> {
         let operation = format!("create user {username}");
         let user = json!({
             "username": username,
@@ -98,6 +98,7 @@ impl Realm {
             "lastName": "Demo",
             "email": format!("{username}@demo.redhat.com"),
             "emailVerified": true,
+            "credentials": [credential(password)],
         });
         let answer = self.call(&operation, Method::POST, "/users", Some(&user)).await?;
         match answer.status {
@@ -114,7 +115,7 @@ impl Realm {
     /// When Keycloak does not answer or refuses.
     pub async fn set_password(&self, id: &str, password: &SecretString) -> Result<(), ServiceError> {
         let operation = "set the user's password";
-        let body = json!({"type": "password", "temporary": false, "value": password.expose_secret()});
+        let body = credential(password);
         let path = format!("/users/{id}/reset-password");
         let answer = self.call(operation, Method::PUT, &path, Some(&body)).await?;
         match answer.status {
@@ -149,4 +150,9 @@ impl Realm {
         let authorised = |request: RequestBuilder| request.bearer_auth(self.token.expose_secret());
         self.service.send_json(operation, method, &path, body, authorised).await
     }
+}
+
+/// A password as Keycloak's `CredentialRepresentation`.
+fn credential(password: &SecretString) -> Value {
+    json!({"type": "password", "temporary": false, "value": password.expose_secret()})
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use futures::future::{BoxFuture, FutureExt as _, ready, try_join};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
+use tenant_kit::secret::is_random_password;
 use tenant_workflow::{
     scope::Scope,
     step::{Failure, Outcome, Seen, Step, StepError, StepId},
@@ -207,13 +208,21 @@ fn account_key(names: &Names) -> String {
     format!("accounts.{}", names.username())
 }
 
+/// What Argo CD hashes passwords with (`bcrypt.DefaultCost` of golang.org/x/crypto). It slows down who guesses; a
+/// random password of ours cannot be guessed, and gets the least there is.
+const COST: u32 = 10;
+
+/// The least bcrypt has.
+const LEAST_COST: u32 = 4;
+
 /// A hash for `password`, unless `held` is one already (each hash has a salt of its own, so they cannot be
 /// compared).
 fn fresh_hash(password: &SecretString, held: Option<&str>) -> Result<Option<String>, StepError> {
     if held.is_some_and(|hash| bcrypt::verify(password.expose_secret(), hash).unwrap_or(false)) {
         return Ok(None);
     }
-    bcrypt::hash(password.expose_secret(), 10)
+    let cost = if is_random_password(password) { LEAST_COST } else { COST };
+    bcrypt::hash(password.expose_secret(), cost)
         .map(Some)
         .map_err(|error| StepError::new(Failure::Usage, "hash the password").because(error))
 }

@@ -91,14 +91,18 @@ impl GiteaUser {
     async fn ensure_user(&self, gitea: &Gitea, admin: &Login) -> Result<(bool, u64), StepError> {
         let login = self.login();
         let email = self.settings.email.clone().unwrap_or_else(|| format!("{}@example.com", login.user));
-        if let Some(id) = gitea.create_user(admin, &login, &email).await? {
-            return Ok((true, id));
+        let mut id = gitea.user_id(admin, &login.user).await?;
+        if id.is_none() {
+            if let Some(id) = gitea.create_user(admin, &login, &email).await? {
+                return Ok((true, id));
+            }
+            id = gitea.user_id(admin, &login.user).await?;
         }
-        let (id, accepted) = futures::try_join!(gitea.user_id(admin, &login.user), gitea.accepts(&login))?;
         let id = id.ok_or_else(|| {
             StepError::new(Failure::Service, format!("create user {}", login.user))
                 .because("Gitea says the user, or its e-mail address, exists, and does not find it")
         })?;
+        let accepted = gitea.accepts(&login).await?;
         if !accepted {
             gitea.set_password(admin, &login).await?;
         }
@@ -116,16 +120,17 @@ impl GiteaUser {
         let user = self.tenant.names.username().as_str();
         let mut changed = false;
         for _ in 1..MIGRATIONS {
+            match gitea.repository(admin, user, &repository.name).await? {
+                RepositoryState::Present => return Ok(changed),
+                // what a migration that broke off left behind
+                RepositoryState::Empty => {
+                    changed |= gitea.delete_repository(admin, user, &repository.name).await?;
+                }
+                RepositoryState::Absent => {}
+            }
             match gitea.migrate(admin, owner, repository).await {
                 Ok(true) => return Ok(true),
-                Ok(false) => match gitea.repository(admin, user, &repository.name).await? {
-                    RepositoryState::Present => return Ok(changed),
-                    // what a migration that broke off left behind
-                    RepositoryState::Empty => {
-                        changed |= gitea.delete_repository(admin, user, &repository.name).await?;
-                    }
-                    RepositoryState::Absent => {}
-                },
+                Ok(false) => {}
                 // the server may have acted all the same: look before trying again
                 Err(error) if error.status().is_none_or(|status| status >= 500) => {}
                 Err(error) => return Err(error.into()),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt as _};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use tenant_workflow::{
     scope::Scope,
     step::{Failure, Outcome, RevertAfter, Seen, State, Step, StepError, StepId},
@@ -97,6 +97,16 @@ impl Settings {
     }
 }
 
+/// The record's name for the id of the user whose password we have set.
+const USER_ON_RECORD: &str = "keycloak-user";
+
+/// The record's name for the password that was set.
+const PASSWORD_SET: &str = "keycloak-password";
+
+fn same(one: &SecretString, other: &SecretString) -> bool {
+    one.expose_secret() == other.expose_secret()
+}
+
 /// The step.
 pub struct KeycloakUser {
     tenant: Arc<Tenant>,
@@ -120,6 +130,31 @@ impl KeycloakUser {
         let identity = id.map(|id| ObjectRef::cluster(IDENTITY, format!("{PROVIDER}:{id}")));
         let user = ObjectRef::cluster(USER, self.tenant.names.username().as_str());
         identity.into_iter().chain([user]).filter(|at| self.tenant.cluster.serves(&at.kind)).collect()
+    }
+
+    /// Makes sure of user and password; whether anything changed.
+    ///
+    /// An existing password cannot be compared. So the record keeps which user was given which; a user or
+    /// password it does not know is set.
+    async fn ensure_user(&self, realm: &Realm) -> Result<bool, StepError> {
+        let (username, record) = (self.tenant.names.username().as_str(), &self.tenant.record);
+        let mut created = false;
+        let mut found = realm.find(username).await?;
+        if found.is_none() {
+            created = realm.create(username, &self.password).await?;
+            found = realm.find(username).await?;
+        }
+        let id = found.ok_or_else(|| {
+            StepError::new(Failure::Service, format!("look up user {username}"))
+                .because("Keycloak says the user exists and does not find it")
+        })?;
+        let known = record.identity(USER_ON_RECORD).await.as_ref() == Some(&id)
+            && record.secret(PASSWORD_SET).await.is_some_and(|set| same(&set, &self.password));
+        if !created && !known {
+            realm.set_password(&id, &self.password).await?;
+        }
+        record.hold(PASSWORD_SET, &self.password, &[(USER_ON_RECORD, &id)]).await;
+        Ok(created || !known)
     }
 
     async fn find_out(&self) -> Result<(), StepError> {
@@ -193,16 +228,10 @@ impl Step for KeycloakUser {
             let Some(realm) = self.realm().await? else {
                 return Ok(Outcome::skipped(self.settings.missing()));
             };
-            let created = realm.create(username.as_str()).await?;
-            let id = realm.find(username.as_str()).await?.ok_or_else(|| {
-                StepError::new(Failure::Service, format!("look up user {username}"))
-                    .because("Keycloak says the user exists and does not find it")
-            })?;
-            // an existing password cannot be compared, so it is set either way
-            let (set, found_out) = futures::join!(realm.set_password(&id, &self.password), self.find_out());
-            set?;
+            let (ensured, found_out) = futures::join!(self.ensure_user(&realm), self.find_out());
+            let changed = ensured?;
             found_out?;
-            Ok(super::outcome(created, format!("user {username} in realm {}", self.settings.realm)))
+            Ok(super::outcome(changed, format!("user {username} in realm {}", self.settings.realm)))
         }
         .boxed()
     }

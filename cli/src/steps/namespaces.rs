@@ -162,12 +162,13 @@ impl Namespaces {
         all
     }
 
-    async fn owners(&self) -> Result<BTreeMap<String, Owner>, StepError> {
+    /// Whose each namespace is, and what it is like now.
+    async fn owners(&self) -> Result<BTreeMap<String, (Owner, Option<Object>)>, StepError> {
         let names = &self.tenant.names;
         try_join_all(names.namespaces().map(|(_, namespace)| async move {
             let at = ObjectRef::cluster(NAMESPACE, namespace.as_str());
             let found = self.tenant.cluster.get(&at).await?;
-            Ok((namespace.to_string(), self.owner(&at, found.as_ref())?))
+            Ok((namespace.to_string(), (self.owner(&at, found.as_ref())?, found)))
         }))
         .await
         .map(|all| all.into_iter().collect())
@@ -220,17 +221,17 @@ impl Step for Namespaces {
     fn probe<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>> {
         async move {
             let owners = self.owners().await?;
-            if owners.values().all(|owner| *owner == Owner::Nobody) {
+            if owners.values().all(|(owner, _)| *owner == Owner::Nobody) {
                 return Ok(Seen::new(State::Absent, []));
             }
             // an adopted namespace is as its owner wants it: nothing in it is drift
-            let own = owners.iter().filter(|(_, owner)| **owner != Owner::Adopted);
+            let own = owners.iter().filter(|(_, (owner, _))| *owner != Owner::Adopted);
             let objects: Vec<_> = own
-                .flat_map(|(name, owner)| {
+                .flat_map(|(name, (owner, _))| {
                     std::iter::once(self.namespace(name)).chain(self.content(name, *owner))
                 })
                 .collect();
-            let listed = owners.iter().map(|(name, owner)| match owner {
+            let listed = owners.iter().map(|(name, (owner, _))| match owner {
                 Owner::Adopted => format!("{name} (adopted)"),
                 Owner::Ours | Owner::Nobody => name.clone(),
             });
@@ -271,15 +272,18 @@ impl Step for Namespaces {
             let owners = self.owners().await?;
             let adopted: Vec<&str> = owners
                 .iter()
-                .filter_map(|(name, owner)| (*owner == Owner::Adopted).then_some(name.as_str()))
+                .filter_map(|(name, (owner, _))| (*owner == Owner::Adopted).then_some(name.as_str()))
                 .collect();
             if !adopted.is_empty() {
                 scope.note(format!("adopted, quota and life left to their owner: {}", adopted.join(", ")));
             }
-            let own = owners.iter().filter(|(_, owner)| **owner != Owner::Adopted);
-            let mut changed =
-                self.tenant.apply_all(own.map(|(name, _)| self.namespace(name)).collect()).await?;
-            let content = owners.iter().flat_map(|(name, owner)| self.content(name, *owner));
+            let own = owners.iter().filter(|(_, (owner, _))| *owner != Owner::Adopted);
+            let applied = try_join_all(own.map(|(name, (_, found))| async move {
+                let (at, namespace) = self.namespace(name);
+                self.tenant.apply_over(&at, namespace, found.clone()).await
+            }));
+            let mut changed = applied.await?.iter().any(|applied| applied.changed);
+            let content = owners.iter().flat_map(|(name, (owner, _))| self.content(name, *owner));
             changed |= self.tenant.apply_all(content.chain(self.cluster_quota()).collect()).await?;
             Ok(super::outcome(changed, format!("{} namespaces", owners.len())))
         }
