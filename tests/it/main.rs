@@ -9,6 +9,7 @@ mod doctor;
 mod extend;
 mod faults;
 mod forecast;
+mod frugal;
 mod isolation;
 mod lifecycle;
 mod looking;

@@ -1,6 +1,6 @@
 //! The command line, and nothing else.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use tenant_lab::{
@@ -83,9 +83,19 @@ pub(crate) struct BenchArguments {
     /// Also measure so many tenants in one process, such as 1,10,100.
     #[arg(long, value_name = "NUMBERS", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=500))]
     pub(crate) tenants: Vec<u16>,
+    /// Also measure with operators that take this much longer over everything, such as 2s.
+    #[arg(long, value_name = "TIME", value_parser = slowness)]
+    pub(crate) slow: Option<Duration>,
     /// Measure this build of `tenant` instead of a new release build.
     #[arg(long, value_name = "FILE")]
     pub(crate) tenant: Option<PathBuf>,
+}
+
+fn slowness(text: &str) -> Result<Duration, String> {
+    match format!("slow:{text}").parse() {
+        Ok(Behaviour::Slow(delay)) => Ok(delay),
+        _ => Err("use a time such as 2s or 500ms".to_owned()),
+    }
 }
 
 #[derive(Debug, Args)]

@@ -4,11 +4,14 @@
 //! [`floor`], so that both meet the machine in the same mood. The numbers are for reading: nothing fails
 //! because something was slow.
 
+mod connections;
 mod crowd;
 mod floor;
 mod process;
+mod reaction;
 mod samples;
 mod services;
+mod slow;
 mod waits;
 mod writes;
 
@@ -29,12 +32,15 @@ use serde_json::Value;
 use tenant_lab::{
     files::private,
     lab::{Lab, LabOptions},
+    proxy::Proxy,
     state::State,
 };
 
 use crate::{args::BenchArguments, commands, demo};
+use connections::{Connections, Peers};
 use floor::{Floor, Pass};
 use process::Finished;
+use reaction::Reactions;
 use samples::{Samples, Table, Unit};
 use services::{Login, Services};
 use writes::Writes;
@@ -60,6 +66,8 @@ pub(crate) async fn run(arguments: BenchArguments) -> anyhow::Result<()> {
     bench.tenant("destroy")?;
 
     let mut results = Results::default();
+    let mut reactions = Reactions::default();
+    let proxy = Proxy::start(state, Vec::new()).context("start the proxy")?;
     for run in 1..=arguments.runs {
         commands::say(&format!("run {run} of {}\n", arguments.runs));
         results.provision.add(&bench.tenant("provision")?)?;
@@ -69,6 +77,7 @@ pub(crate) async fn run(arguments: BenchArguments) -> anyhow::Result<()> {
         floor.warm().await?;
         results.floor_provision.add(&floor.provision().await.context("send the writes of a provision")?);
         results.floor_destroy.add(&floor.destroy().await.context("send the deletions of a destroy")?);
+        reactions.measure(&bench, &floor, &proxy).await?;
         for _ in 0..HELPS {
             results.help.time(process::run(Command::new(&bench.tenant).arg("--help"))?.wall);
         }
@@ -78,11 +87,20 @@ pub(crate) async fn run(arguments: BenchArguments) -> anyhow::Result<()> {
         commands::say(&format!("{tenants} in one process\n"));
         crowds.push(crowd::measure(&bench, &floor, tenants).await?);
     }
+    let slow = match arguments.slow {
+        None => None,
+        Some(delay) => Some(slow::measure(&lab, &bench, &floor, (delay, arguments.runs)).await?),
+    };
+    let peers = Peers::of(state);
     lab.down().await?;
     let size = std::fs::metadata(&bench.tenant).context("measure the binary")?.len();
-    commands::print(&results.report(arguments.runs, floor.writes.count(), size))?;
+    commands::print(&results.report(arguments.runs, floor.writes.count(), size, &peers))?;
+    commands::print(&format!("\n{}", reactions.table()))?;
     if !crowds.is_empty() {
-        commands::print(&format!("\n{}", crowd::table(&crowds)?))?;
+        commands::print(&format!("\n{}", crowd::table(&crowds, &peers)?))?;
+    }
+    if let Some(table) = slow {
+        commands::print(&format!("\n{table}"))?;
     }
     Ok(())
 }
@@ -192,6 +210,7 @@ struct Runs {
     cpu: Samples,
     peak: Samples,
     requests: Samples,
+    connections: Connections,
 }
 
 impl Runs {
@@ -208,6 +227,10 @@ impl Runs {
         self.own.time(milliseconds("own_ms")? + around);
         self.cpu.time(run.cpu);
         self.peak.number(number(run.peak));
+        for (peer, most) in &run.connections {
+            let ours = self.connections.entry(*peer).or_default();
+            *ours = (*ours).max(*most);
+        }
         self.requests.number(number(account["requests"].as_u64().unwrap_or_default()));
         Ok(())
     }
@@ -232,7 +255,7 @@ impl Passes {
 }
 
 impl Results {
-    fn report(&self, runs: u16, objects: usize, size: u64) -> String {
+    fn report(&self, runs: u16, objects: usize, size: u64, peers: &Peers) -> String {
         let mut beside =
             Table::new("One tenant, beside the same writes sent bare", &["", "tenant", "floor", "ratio"]);
         for (verb, ours, floor) in [
@@ -253,7 +276,7 @@ impl Results {
         }
         let mut commands = Table::new(
             "What a command takes",
-            &["", "wall time", "own share", "processor", "memory", "requests"],
+            &["", "wall time", "own share", "processor", "memory", "requests", "connections"],
         );
         for (what, ours) in [
             ("provision", &self.provision),
@@ -268,12 +291,14 @@ impl Results {
                 ours.cpu.shown(Unit::Milliseconds),
                 ours.peak.shown(Unit::Bytes),
                 ours.requests.shown(Unit::Count),
+                peers.shown(&ours.connections),
             ]);
         }
         let (help, mut binary) = (self.help.shown(Unit::Milliseconds), Samples::default());
         binary.number(number(size));
         format!(
-            "{beside}\n{commands}\nMedians of {runs} runs (least–most), {objects} objects, `tenant --help` in {help}, the binary has {}.\n",
+            "{beside}\n{commands}\nMedians of {runs} runs (least–most), {objects} objects, `tenant --help` in {help}, the binary has {}. \
+             Connections: to the API server, to LiteLLM, to the router (for Keycloak and Gitea together).\n",
             binary.shown(Unit::Bytes),
         )
     }

@@ -47,7 +47,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Misbehave(arguments) => commands::misbehave(&directories, arguments).await,
         Command::Snapshot(lab) => commands::snapshot(&directories, &lab.name).await,
         Command::Matrix(arguments) => kill::run(arguments).await,
-        Command::Bench(arguments) => bench::run(arguments).await,
+        Command::Bench(arguments) => Box::pin(bench::run(arguments)).await,
         Command::Demo(arguments) => demo::run(&directories, arguments).await,
         Command::Serve(arguments) => commands::serve(&directories, arguments).await,
     }?;

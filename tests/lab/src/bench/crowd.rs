@@ -7,6 +7,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
     Bench, GUID,
+    connections::Peers,
     floor::Floor,
     number,
     process::{self, Finished},
@@ -46,10 +47,20 @@ pub(super) async fn measure(bench: &Bench, floor: &Floor, tenants: u16) -> anyho
 }
 
 /// The table of all numbers of tenants.
-pub(super) fn table(crowds: &[Crowd]) -> anyhow::Result<Table> {
+pub(super) fn table(crowds: &[Crowd], peers: &Peers) -> anyhow::Result<Table> {
     let mut table = Table::new(
         "Tenants in one process, beside the same writes sent bare",
-        &["", "tenant", "floor", "ratio", "processor each", "requests each", "memory", "memory each"],
+        &[
+            "",
+            "tenant",
+            "floor",
+            "ratio",
+            "processor each",
+            "requests each",
+            "memory",
+            "memory each",
+            "connections",
+        ],
     );
     let alone = crowds.first().map(|crowd| (crowd.provision.0.peak, crowd.destroy.0.peak));
     for crowd in crowds {
@@ -71,6 +82,7 @@ pub(super) fn table(crowds: &[Crowd]) -> anyhow::Result<Table> {
                 one(|samples| samples.number(number(run.peak))).shown(Unit::Bytes),
                 one(|samples| samples.number(number(run.peak.saturating_sub(least)) / more))
                     .shown(Unit::Bytes),
+                peers.shown(&run.connections),
             ]);
         }
     }

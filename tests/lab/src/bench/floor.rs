@@ -183,22 +183,22 @@ impl Floor {
     }
 }
 
-fn one<'a>(kind: &str, writes: &'a [Write]) -> anyhow::Result<&'a Write> {
+pub(super) fn one<'a>(kind: &str, writes: &'a [Write]) -> anyhow::Result<&'a Write> {
     writes.iter().find(|write| write.is(kind)).with_context(|| format!("the order makes no {kind}"))
 }
 
-fn healthy(application: &DynamicObject) -> bool {
+pub(super) fn healthy(application: &DynamicObject) -> bool {
     let status = &application.data["status"];
     status["sync"]["status"] == "Synced" && status["health"]["status"] == "Healthy"
 }
 
-fn available(deployment: &DynamicObject) -> bool {
+pub(super) fn available(deployment: &DynamicObject) -> bool {
     let conditions = deployment.data["status"]["conditions"].as_array();
     conditions.into_iter().flatten().any(|one| one["type"] == "Available" && one["status"] == "True")
 }
 
 /// Watches until the objects, by name, are as wanted; returns them.
-async fn until(
+pub(super) async fn until(
     api: &Api<DynamicObject>,
     config: Config,
     wanted: impl Fn(&BTreeMap<String, DynamicObject>) -> bool,

@@ -13,9 +13,14 @@ use rustix::{
     process::{Pid, PidfdFlags, pidfd_open},
 };
 
+use super::connections::{self, Connections};
+
 /// How often the peak of memory is read. It only grows, so that just what a program takes in its last moments
 /// is missed.
 const SAMPLE: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
+
+/// Connections are counted only every so many samples: they stay open for a while, and counting takes longer.
+const COUNT_EVERY: u32 = 10;
 
 /// `/proc/<pid>/stat` counts processor time in these (`USER_HZ`, 100 on every Linux we run on; proc(5)).
 const TICK: Duration = Duration::from_millis(10);
@@ -28,6 +33,8 @@ pub(super) struct Finished {
     pub(super) cpu: Duration,
     /// The most memory it had at once, bytes.
     pub(super) peak: u64,
+    /// Peer → the most connections to it at once.
+    pub(super) connections: Connections,
     /// What it printed.
     pub(super) stdout: String,
 }
@@ -43,9 +50,15 @@ pub(super) fn run(command: &mut Command) -> anyhow::Result<Finished> {
     let mut child = command.spawn().context("start the program")?;
     let pid = Pid::from_child(&child);
     let ended = pidfd_open(pid, PidfdFlags::empty()).context("watch the program")?;
-    let mut peak = 0;
-    loop {
+    let (mut peak, mut connections) = (0, Connections::new());
+    for sample in 0_u32.. {
         peak = memory(pid).unwrap_or(peak);
+        if sample % COUNT_EVERY == 0 {
+            for (peer, open) in connections::open(pid.as_raw_nonzero().get()) {
+                let most: &mut usize = connections.entry(peer).or_default();
+                *most = open.max(*most);
+            }
+        }
         let mut watched = [PollFd::new(&ended, PollFlags::IN)];
         if poll(&mut watched, Some(&SAMPLE)).context("wait for the program")? > 0 {
             break;
@@ -57,7 +70,7 @@ pub(super) fn run(command: &mut Command) -> anyhow::Result<Finished> {
     let status = child.wait()?;
     let (stdout, stderr) = (text(&mut stdout)?, text(&mut stderr)?);
     check(status, &stderr)?;
-    Ok(Finished { wall, cpu, peak, stdout })
+    Ok(Finished { wall, cpu, peak, connections, stdout })
 }
 
 fn check(status: ExitStatus, stderr: &str) -> anyhow::Result<()> {

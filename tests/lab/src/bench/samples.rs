@@ -34,6 +34,17 @@ impl Samples {
         self.0.get(self.0.len().checked_sub(1)? / 2).copied()
     }
 
+    /// The value that so many of a hundred measurements do not exceed.
+    pub(super) fn within(&self, percent: usize) -> Self {
+        let above = self.0.len() * (100 - percent) / 100;
+        Self(self.0.iter().rev().nth(above).copied().into_iter().collect())
+    }
+
+    /// How far the median is above that of `floor`.
+    pub(super) fn above(&self, floor: &Self) -> Self {
+        Self(self.median().zip(floor.median()).map(|(ours, floor)| ours - floor).into_iter().collect())
+    }
+
     /// `median (least–most)` in `unit`; a dash without measurements.
     pub(super) fn shown(&self, unit: Unit) -> String {
         match (self.median(), self.0.first(), self.0.last()) {

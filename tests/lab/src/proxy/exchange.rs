@@ -1,6 +1,6 @@
 //! The journal of a proxy: what came through, in which order, and what was done to it.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Instant};
 
 use tokio::sync::watch;
 
@@ -69,6 +69,8 @@ impl FromStr for Service {
 pub struct Exchange {
     /// Its place among the requests of all services, from 1.
     pub number: u64,
+    /// When it arrived.
+    pub at: Instant,
     /// Who it is for.
     pub service: Service,
     /// Its HTTP method.
@@ -83,7 +85,7 @@ pub struct Exchange {
 
 impl fmt::Display for Exchange {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { number, service, method, path, spoil, answered } = self;
+        let Self { number, service, method, path, spoil, answered, at: _ } = self;
         write!(formatter, "{number:>4}  {service:<10}  {method:<6}  ")?;
         match answered {
             Some(status) => write!(formatter, "{status}  {path}")?,
@@ -116,7 +118,15 @@ impl Journal {
                 .rules
                 .with(|rules| rules.iter_mut().find_map(|rule| rule.strike(number, service, method, path)));
             let (method, path) = (method.to_owned(), path.to_owned());
-            exchanges.push(Exchange { number, service, method, path, spoil, answered: None });
+            exchanges.push(Exchange {
+                number,
+                at: Instant::now(),
+                service,
+                method,
+                path,
+                spoil,
+                answered: None,
+            });
             (number, spoil)
         })
     }
@@ -168,6 +178,7 @@ mod tests {
     fn an_exchange_is_one_line_whose_columns_stand_below_each_other() {
         let exchange = Exchange {
             number: 7,
+            at: Instant::now(),
             service: Service::Gitea,
             method: "GET".into(),
             path: "/api/v1/user".into(),
