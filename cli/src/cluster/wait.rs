@@ -12,7 +12,7 @@ use super::{
     Cluster, Kind, Object, ObjectRef,
     client::failed,
     hindrance::Hindrance,
-    watch::{Key, Objects, Trouble, View, refusal},
+    watch::{Key, Objects, Place, Trouble, View, refusal},
 };
 use crate::names::GUID_LABEL;
 
@@ -66,6 +66,7 @@ impl Cluster {
         view.mark_changed();
         let deadline = self.patience.map(|patience| (patience, Instant::now() + patience));
         let mut last = Hindrance { seen: "nothing yet".to_owned(), remedy: String::new() };
+        let mut judged = None;
         loop {
             let news = async { view.changed().await.is_ok() };
             let alive = match deadline {
@@ -83,11 +84,13 @@ impl Cluster {
                 }
                 Looked::Broken(trouble) => {
                     last.seen = format!("the watch broke off and is taken up again: {trouble}");
+                    judged = None;
                     scope.waiting(what, &last.seen);
                     continue;
                 }
                 Looked::Nothing if alive => continue,
                 Looked::Nothing => return Err(ended(what)),
+                Looked::Found(found) if alike(judged.as_ref(), &found) => continue,
                 Looked::Found(found) => found,
             };
             let verdict = match judge(&found) {
@@ -110,6 +113,7 @@ impl Cluster {
                 }
                 Verdict::Never(error) => return Err(error),
             }
+            judged = Some(found);
         }
     }
 
@@ -194,18 +198,46 @@ fn look(view: &View, namespace: &str, select: Select<'_>) -> Looked {
 }
 
 fn selected(objects: &Objects, namespace: &str, select: Select<'_>) -> Found {
-    let named = |((_, name), object): (&(String, String), &Arc<Object>)| (name.clone(), Arc::clone(object));
+    let named = |(place, object): (&Place, &Arc<Object>)| (place.name.clone(), Arc::clone(object));
+    let is_there = |place: &Place| namespace.is_empty() || place.namespace == namespace;
     match select {
-        Select::Name(name) | Select::Ours(name, _) => {
-            let place = (namespace.to_owned(), name.to_owned());
+        Select::Name(name) => {
+            let is_it = |(place, _): &(&Place, _)| place.name == name && place.namespace == namespace;
+            objects.iter().find(is_it).into_iter().map(named).collect()
+        }
+        Select::Ours(name, labels) => {
+            let (owner, namespace) = (owner(labels).unwrap_or_default(), namespace.to_owned());
+            let place = Place { owner: owner.to_owned(), namespace, name: name.to_owned() };
             objects.get_key_value(&place).into_iter().map(named).collect()
         }
-        Select::Labels(labels) => objects
-            .iter()
-            .filter(|((at, _), object)| (namespace.is_empty() || at == namespace) && has_all(object, labels))
-            .map(named)
-            .collect(),
+        Select::Labels(labels) => {
+            let (owner, first) = (owner(labels), String::new());
+            let from =
+                Place { owner: owner.unwrap_or_default().to_owned(), namespace: first.clone(), name: first };
+            objects
+                .range(from..)
+                .take_while(|(place, _)| owner.is_none_or(|owner| place.owner == owner))
+                .filter(|(place, object)| is_there(place) && has_all(object, labels))
+                .map(named)
+                .collect()
+        }
     }
+}
+
+/// Whether these are the very objects judged before: a change in a shared watch is mostly somebody else's.
+fn alike(judged: Option<&Found>, found: &Found) -> bool {
+    judged.is_some_and(|judged| {
+        judged.len() == found.len()
+            && judged.iter().zip(found).all(|((_, one), (_, other))| Arc::ptr_eq(one, other))
+    })
+}
+
+/// The guid in a selector.
+fn owner(labels: &str) -> Option<&str> {
+    labels
+        .split(',')
+        .filter_map(|label| label.split_once('='))
+        .find_map(|(key, value)| (key == GUID_LABEL).then_some(value))
 }
 
 fn has_all(object: &Object, labels: &str) -> bool {
@@ -284,7 +316,9 @@ mod tests {
             let labels = json!({"app.kubernetes.io/managed-by": "tenant", "tenant.rhpds.io/guid": guid});
             let metadata = json!({"namespace": namespace, "name": name, "labels": labels});
             let object: Object = serde_json::from_value(json!({"metadata": metadata})).unwrap();
-            ((namespace.to_owned(), name.to_owned()), Arc::new(object))
+            let place =
+                Place { owner: guid.to_owned(), namespace: namespace.to_owned(), name: name.to_owned() };
+            (place, Arc::new(object))
         };
         let objects = Objects::from([
             object("argo", "a-x1", "x1"),
@@ -295,8 +329,15 @@ mod tests {
         let names = |namespace, select| selected(&objects, namespace, select).into_keys().collect::<Vec<_>>();
         assert_eq!(names("argo", Select::Labels(OURS)), ["a-x1"]);
         assert_eq!(names("", Select::Labels(OURS)), ["a-x1", "gitea"]);
-        let own = selected(&objects, "n-x10", Select::Ours("gitea", OURS));
+        let tenth = OURS.replace("x1", "x10");
+        let own = selected(&objects, "n-x10", Select::Ours("gitea", &tenth));
         assert_eq!(own["gitea"].metadata.namespace.as_deref(), Some("n-x10"));
+        assert_eq!(names("n-x10", Select::Name("gitea")), ["gitea"]);
+        assert_eq!(
+            names("", Select::Labels("app.kubernetes.io/managed-by=tenant")).len(),
+            3,
+            "two share a name"
+        );
         assert!(names("elsewhere", Select::Name("gitea")).is_empty());
     }
 }

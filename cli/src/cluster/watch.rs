@@ -21,6 +21,7 @@ use kube::{
 use tokio::{sync::watch, task::AbortHandle, time::timeout};
 
 use super::{Kind, Object};
+use crate::names::GUID_LABEL;
 
 /// How long a watch may say nothing before it is begun anew.
 const SILENCE: Duration = Duration::from_secs(20);
@@ -35,8 +36,36 @@ pub(super) struct Key {
     pub(super) labels: String,
 }
 
-/// The objects of a watch, by namespace and name.
-pub(super) type Objects = BTreeMap<(String, String), Arc<Object>>;
+/// The objects of a watch. Those of a tenant lie together: with hundreds of tenants in one watch, nobody looks through
+/// all of them to find their own.
+pub(super) type Objects = BTreeMap<Place, Arc<Object>>;
+
+/// Where an object is found.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// The tenant's guid; empty for what is nobody's.
+    pub(super) owner: String,
+    /// Its namespace.
+    pub(super) namespace: String,
+    /// Its name.
+    pub(super) name: String,
+}
+
+impl Place {
+    fn of(object: &Object) -> Self {
+        let metadata = &object.metadata;
+        let owner = metadata.labels.as_ref().and_then(|labels| labels.get(GUID_LABEL));
+        Self {
+            owner: owner.cloned().unwrap_or_default(),
+            namespace: metadata.namespace.clone().unwrap_or_default(),
+            name: metadata.name.clone().unwrap_or_default(),
+        }
+    }
+
+    fn is_other_of(&self, other: &Self) -> bool {
+        self.owner != other.owner && self.name == other.name && self.namespace == other.namespace
+    }
+}
 
 /// Where a watch stands.
 #[derive(Debug, Default)]
@@ -123,7 +152,7 @@ async fn take_in(
                 continue;
             }
             Some(Ok(Event::InitApply(object))) => {
-                listing.insert(key(&object), Arc::new(object));
+                listing.insert(Place::of(&object), Arc::new(object));
                 continue;
             }
             Some(Ok(Event::InitDone)) => News::Listed(std::mem::take(&mut listing)),
@@ -146,8 +175,16 @@ async fn take_in(
             let objects = view.objects.get_or_insert_default();
             match news {
                 News::Listed(all) => *objects = all,
-                News::There(object) => drop(objects.insert(key(&object), Arc::new(object))),
-                News::Gone(object) => drop(objects.remove(&key(&object))),
+                News::There(object) => {
+                    let place = Place::of(&object);
+                    // should it have changed hands
+                    objects.retain(|known, _| !known.is_other_of(&place));
+                    objects.insert(place, Arc::new(object));
+                }
+                News::Gone(object) => {
+                    let place = Place::of(&object);
+                    objects.retain(|known, _| *known != place && !known.is_other_of(&place));
+                }
             }
         });
     }
@@ -158,12 +195,6 @@ enum News {
     Listed(Objects),
     There(Object),
     Gone(Object),
-}
-
-/// Namespace and name.
-pub(super) fn key(object: &Object) -> (String, String) {
-    let metadata = &object.metadata;
-    (metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
 }
 
 /// The API server's final word: not allowed, or no such kind. Everything else passes.
@@ -204,7 +235,7 @@ mod tests {
 
     fn names(view: &watch::Receiver<View>) -> Option<Vec<String>> {
         let view = view.borrow();
-        Some(view.objects.as_ref()?.keys().map(|(_, name)| name.clone()).collect())
+        Some(view.objects.as_ref()?.keys().map(|place| place.name.clone()).collect())
     }
 
     /// A frozen watch: these events, and then silence.
