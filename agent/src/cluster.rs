@@ -25,7 +25,7 @@ pub struct Cluster<'a> {
 }
 
 impl<'a> Cluster<'a> {
-    /// A view of one namespace; nothing outside of it is ever read.
+    /// A view of one namespace; nothing outside of it is read but storage classes.
     pub fn new(client: &'a Client, namespace: &'a str) -> Self {
         Self { client, namespace }
     }
@@ -37,17 +37,17 @@ impl<'a> Cluster<'a> {
 
     /// A pod.
     pub async fn pod(&self, name: &str) -> Result<Value, CallError> {
-        self.get("v1", "Pod", name).await
+        self.object("v1", "Pod", name).await
     }
 
     /// A `TaskRun`.
     pub async fn task_run(&self, name: &str) -> Result<Value, CallError> {
-        self.get(TEKTON, "TaskRun", name).await
+        self.object(TEKTON, "TaskRun", name).await
     }
 
     /// A `PipelineRun`.
     pub async fn pipeline_run(&self, name: &str) -> Result<Value, CallError> {
-        self.get(TEKTON, "PipelineRun", name).await
+        self.object(TEKTON, "PipelineRun", name).await
     }
 
     /// Names of objects of a kind whose row in the server's list contains all `words`.
@@ -56,6 +56,8 @@ impl<'a> Cluster<'a> {
             Kind::Pod => ("v1", "Pod"),
             Kind::TaskRun => (TEKTON, "TaskRun"),
             Kind::PipelineRun => (TEKTON, "PipelineRun"),
+            Kind::LimitRange => ("v1", "LimitRange"),
+            Kind::PersistentVolumeClaim => ("v1", "PersistentVolumeClaim"),
         };
         let args = [
             Arg::must(API_VERSION, api_version),
@@ -101,13 +103,31 @@ impl<'a> Cluster<'a> {
         })
     }
 
-    async fn get(&self, api_version: &str, kind: &str, name: &str) -> Result<Value, CallError> {
-        let args = [
-            Arg::must(API_VERSION, api_version),
-            Arg::must(KIND, kind),
-            Arg::must(NAMESPACE, self.namespace),
-            Arg::must(NAME, name),
-        ];
+    /// An object of the namespace.
+    pub async fn object(&self, api_version: &str, kind: &str, name: &str) -> Result<Value, CallError> {
+        self.get(api_version, kind, name, Some(self.namespace)).await
+    }
+
+    /// An object outside of any namespace; servers limited to a namespace refuse.
+    pub async fn object_of_cluster(
+        &self,
+        api_version: &str,
+        kind: &str,
+        name: &str,
+    ) -> Result<Value, CallError> {
+        self.get(api_version, kind, name, None).await
+    }
+
+    async fn get(
+        &self,
+        api_version: &str,
+        kind: &str,
+        name: &str,
+        namespace: Option<&str>,
+    ) -> Result<Value, CallError> {
+        let mut args =
+            vec![Arg::must(API_VERSION, api_version), Arg::must(KIND, kind), Arg::must(NAME, name)];
+        args.extend(namespace.map(|namespace| Arg::must(NAMESPACE, namespace)));
         let text = self.client.call(Capability::ResourceGet, &args, Effect::Read, READ).await?;
         tenant_kit::yaml::from_str(&text)
             .map_err(|_| CallError::Tool(format!("{kind} {name} is not readable YAML")))
@@ -121,6 +141,8 @@ pub enum Kind {
     Pod,
     TaskRun,
     PipelineRun,
+    LimitRange,
+    PersistentVolumeClaim,
 }
 
 /// Names out of a kubectl-like table (with or without a NAMESPACE column) or a YAML list.

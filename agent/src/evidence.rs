@@ -1,5 +1,6 @@
 //! What we know about a failed run, redacted and reduced. Nothing here was written by a model.
 
+mod lookups;
 mod objects;
 pub mod plan;
 

@@ -7,6 +7,7 @@ use agent_mcp::CallError;
 use futures::future::join_all;
 use serde_json::Value;
 
+use super::lookups::{self, Lookup};
 use super::objects::{self, FailedStep};
 use super::{Evidence, Source};
 use crate::cluster::{Cluster, Kind};
@@ -47,6 +48,7 @@ pub async fn collect(
         if pipeline_run.is_none() && plan.events(&[]).await == 0 {
             return Err(PlanError::Nothing(format!("nothing failed in {}: {reason}", cluster.namespace())));
         }
+        plan.look_up().await;
         return Ok(plan.evidence);
     }
     let run_name = task_run.as_ref().and_then(|t| label(t, "tekton.dev/pipelineRun"));
@@ -60,6 +62,7 @@ pub async fn collect(
         .collect();
     plan.events(&about).await;
     plan.follow_rollout().await;
+    plan.look_up().await;
     Ok(plan.evidence)
 }
 
@@ -294,6 +297,48 @@ impl Plan<'_, '_> {
             self.evidence.notes.push(format!(
                 "The rollout waits for pod {name}, which is not healthy; its state and log are included."
             ));
+        }
+    }
+
+    /// Objects that what was found makes worth a look. What cannot be read is noted: its absence tells, too.
+    async fn look_up(&mut self) {
+        let cluster = self.cluster;
+        let mut wanted = lookups::wanted(&self.evidence);
+        let mut done: Vec<Lookup> = Vec::new();
+        while let Some(lookup) = wanted.pop().filter(|_| done.len() < lookups::MOST) {
+            if done.contains(&lookup) {
+                continue;
+            }
+            done.push(lookup.clone());
+            let Some((api_version, kind, name)) = lookup.object() else {
+                let listed = match lookup {
+                    Lookup::PendingClaims => cluster.names(Kind::PersistentVolumeClaim, &["Pending"]).await,
+                    _ => cluster.names(Kind::LimitRange, &[]).await,
+                };
+                let named = |name: String| match lookup {
+                    Lookup::PendingClaims => Lookup::Claim(name),
+                    _ => Lookup::LimitRange(name),
+                };
+                wanted.extend(listed.unwrap_or_default().into_iter().take(3).map(named));
+                continue;
+            };
+            let read = match lookup {
+                Lookup::StorageClass(_) => cluster.object_of_cluster(api_version, kind, name).await,
+                _ => cluster.object(api_version, kind, name).await,
+            };
+            match read.map(|object| lookups::seen(&lookup, &object)) {
+                Ok(Some(seen)) => {
+                    self.status(kind, name, &seen.lines);
+                    let note = self.redactor.text(&seen.note);
+                    self.evidence.notes.push(note);
+                    wanted.extend(seen.next);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    let why = self.redactor.text(&crate::lines::clip(&error.to_string(), 300));
+                    self.evidence.missing.push(format!("{kind} {name}: {why}"));
+                }
+            }
         }
     }
 

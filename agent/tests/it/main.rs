@@ -198,11 +198,16 @@ async fn an_empty_pod_name_finds_the_newest_failed_run_and_a_quota_needs_no_log(
             "pods \"r1-build-pod\" is forbidden: exceeded quota: compute, requested: limits.memory=4Gi, used: limits.memory=6Gi, limited: limits.memory=8Gi"}]},
     });
     world.objects.insert(("TaskRun".into(), "r1-build".into()), run.to_string());
+    let quota = json!({"status": {"hard": {"limits.memory": "8Gi"}, "used": {"limits.memory": "6Gi"}}});
+    world.objects.insert(("ResourceQuota".into(), "compute".into()), quota.to_string());
     let (url, world) = start(world).await;
     let (agent, _) = agent(&url, None).await;
     let answer = report(&agent, &json!({"namespace": "n", "pod_name": ""})).await;
     assert_eq!(answer["outcome"], "created", "{answer}");
-    assert!(issues(&world)[0]["title"].as_str().unwrap().contains("quota compute is exhausted"));
+    let issue = issues(&world)[0].clone();
+    assert!(issue["title"].as_str().unwrap().contains("quota compute is exhausted"), "{issue}");
+    let text = issue["body"].as_str().unwrap();
+    assert!(text.contains("Quota compute, in use when looked at: limits.memory 6Gi of 8Gi"), "{text}");
 }
 
 #[tokio::test]
