@@ -92,7 +92,13 @@ impl Investigator {
             k8s.namespace.name = record.report.namespace,
         );
         // Stopped on the way, the record stays unfinished in the journal.
-        let _stopped = self.work(id, &record).instrument(span).await;
+        let _stopped = self.work(id, &record).instrument(span.clone()).await;
+        if let Some(outcome) = self.store.get(id).map(|record| record.outcome) {
+            span.record("outcome", outcome.name());
+            if outcome == Outcome::Failed {
+                span.record("otel.status_code", "ERROR");
+            }
+        }
     }
 
     async fn work(&self, id: &str, record: &Record) -> Result<(), Stopped> {
@@ -279,7 +285,6 @@ impl Investigator {
             .await;
         if let Some(record) = record {
             self.metrics.finished(record.outcome, started.elapsed());
-            tracing::Span::current().record("outcome", record.outcome.name());
             tracing::info!(outcome = record.outcome.name(), "report finished");
         }
     }

@@ -29,6 +29,7 @@ pub mod settings;
 mod source;
 pub mod store;
 pub mod text;
+pub mod traces;
 
 /// Sent with every request of ours.
 pub const USER_AGENT: &str = concat!("pipeline-agent/", env!("CARGO_PKG_VERSION"));

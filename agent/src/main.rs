@@ -9,6 +9,8 @@ use tenant_agent::command::{Arguments, Command};
 use tenant_agent::diagnosis::Diagnosis;
 use tenant_agent::dialogue::NoRepository;
 use tenant_agent::evidence::Evidence;
+use tenant_agent::traces::{TRACED, Traces};
+use tenant_kit::telemetry::{LogFormat, init_traced};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -64,10 +66,18 @@ fn run(command: &Command) -> Result<(), Box<dyn std::error::Error>> {
             drop(out);
             tenant_kit::crypto::install_crypto();
             // rmcp reports every handshake at INFO; our own line says the same in one.
-            let level = format!("rmcp=warn,{}", serve.log_level);
-            tenant_kit::telemetry::init(&level, tenant_kit::telemetry::LogFormat::Json);
+            let level = format!("rmcp=warn,opentelemetry=warn,{}", serve.log_level);
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            runtime.block_on(serve.run())?;
+            runtime.block_on(async {
+                let traces = serve.traces()?;
+                let layer = traces.as_ref().map(Traces::layer);
+                init_traced(&level, LogFormat::Json, layer, TRACED);
+                let served = serve.run().await;
+                if let Some(traces) = traces {
+                    traces.end().await;
+                }
+                served
+            })?;
         }
         Command::Rules(rules) => rules.print(&mut out)?,
     }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use futures::{StreamExt as _, stream::BoxStream};
+use futures::{Stream, StreamExt as _, stream::BoxStream};
 use reqwest::Url;
 use reqwest::header::ACCEPT;
 use rmcp::RoleClient;
@@ -90,20 +90,35 @@ pub(crate) async fn first_endpoint(events: &mut Events, within: Duration) -> Opt
 
 async fn pump(mut events: Events, tx: mpsc::Sender<ServerJsonRpcMessage>) {
     while let Some(Ok(event)) = events.next().await {
-        let Some(data) = event.data.filter(|d| !d.trim().is_empty()) else { continue };
-        if data.len() > LARGEST {
-            tracing::warn!(bytes = data.len(), "an MCP event is too large and was dropped");
-            continue;
-        }
-        match serde_json::from_str(&data) {
-            Ok(message) => {
-                if tx.send(message).await.is_err() {
-                    return;
-                }
-            }
-            Err(error) => tracing::warn!(%error, "an MCP event cannot be read and was dropped"),
+        if let Some(message) = message(event)
+            && tx.send(message).await.is_err()
+        {
+            return;
         }
     }
+}
+
+/// The message in an event; what is none is dropped, and the stream goes on.
+fn message(event: Sse) -> Option<ServerJsonRpcMessage> {
+    let data = event.data.filter(|d| !d.trim().is_empty())?;
+    if data.len() > LARGEST {
+        tracing::warn!(bytes = data.len(), "an MCP event is too large and was dropped");
+        return None;
+    }
+    serde_json::from_str(&data)
+        .inspect_err(|error| tracing::warn!(%error, "an MCP event cannot be read and was dropped"))
+        .ok()
+}
+
+/// The messages in a stream of bytes, as this transport reads them; for tests of the decoder alone.
+pub fn messages<B, E>(bytes: impl Stream<Item = Result<B, E>>) -> impl Stream<Item = ServerJsonRpcMessage>
+where
+    B: bytes::Buf,
+    E: std::error::Error + Send + Sync + 'static,
+{
+    SseStream::from_bytes_stream(bytes)
+        .take_while(|event| std::future::ready(event.is_ok()))
+        .filter_map(|event| std::future::ready(event.ok().and_then(message)))
 }
 
 impl Transport<RoleClient> for LegacySse {

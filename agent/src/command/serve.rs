@@ -15,6 +15,7 @@ use crate::http::{Service, server};
 use crate::journal::Durability;
 use crate::routes::RouteError;
 use crate::store::Store;
+use crate::traces::TracesError;
 
 /// Time running investigations get after SIGTERM; what is not finished resumes on the next start.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -108,6 +109,9 @@ pub struct Serve {
     /// Diagnose, but write no issues.
     #[arg(long, env = "DRY_RUN")]
     pub dry_run: bool,
+    /// Send traces to this OpenTelemetry collector, over HTTP (`http://collector:4318`); none without it.
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<String>,
     /// Log level or filter.
     #[arg(long, env = "LOG_LEVEL", default_value = "info")]
     pub log_level: String,
@@ -129,6 +133,9 @@ pub enum ServeError {
         "no namespace may be reported: set POD_NAMESPACE to the pod's own, or name them with --namespaces (`*` is any)"
     )]
     NoNamespace,
+    /// Traces cannot be sent.
+    #[error("set up traces")]
+    Traces(#[source] TracesError),
     /// The routes cannot be used.
     #[error("set up the routes")]
     Routes(#[source] RouteError),

@@ -9,6 +9,7 @@ mod program;
 mod resume;
 mod routes;
 mod stop;
+mod traces;
 
 use std::path::Path;
 use std::sync::Arc;

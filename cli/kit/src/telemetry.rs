@@ -2,7 +2,10 @@
 
 use std::io::{self, IsTerminal as _};
 
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+pub use tracing_subscriber::Registry;
+use tracing_subscriber::{
+    EnvFilter, Layer, filter::filter_fn, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
 /// Silences libraries that would print request and response bodies (async-openai logs a whole body that it
 /// cannot decode), drown ours, or tell an error that the caller is told anyway (kube's client).
@@ -22,14 +25,29 @@ pub enum LogFormat {
 ///
 /// A second call is ignored, so tests may call it freely. An unreadable filter falls back to `info`.
 pub fn init(level: &str, format: LogFormat) {
+    init_traced(level, format, None::<tracing_subscriber::layer::Identity>, &[]);
+}
+
+/// The same, and spans of the crates `traced` go to `traces` as well, whatever the level of the log.
+///
+/// Events do not: they are log lines, which may quote what a server said.
+pub fn init_traced<L>(level: &str, format: LogFormat, traces: Option<L>, traced: &'static [&'static str])
+where
+    L: Layer<Registry> + Send + Sync + 'static,
+{
     let filter = EnvFilter::try_new(format!("{QUIET},{level}"))
         .unwrap_or_else(|_| EnvFilter::new(format!("{QUIET},info")));
+    let ours = filter_fn(move |metadata| {
+        metadata.is_span() && traced.iter().any(|name| metadata.target().starts_with(name))
+    });
     // NO_COLOR is the library's own business
     let lines = fmt::layer().with_writer(io::stderr);
     let lines = if io::stderr().is_terminal() { lines } else { lines.with_ansi(false) };
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(traces.map(|traces| traces.with_filter(ours)));
     let _already_set = match format {
-        LogFormat::Text => registry.with(lines.without_time().with_target(false).compact()).try_init(),
-        LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
+        LogFormat::Text => {
+            registry.with(lines.without_time().with_target(false).compact().with_filter(filter)).try_init()
+        }
+        LogFormat::Json => registry.with(lines.json().flatten_event(true).with_filter(filter)).try_init(),
     };
 }

@@ -56,6 +56,9 @@ const FENCES: &[Fence] = &[
     fence("kube", CLUSTER),
     fence("md5", TEMPLATES),
     fence("minijinja", TEMPLATES),
+    fence("opentelemetry", &["agent/src/traces.rs"]),
+    fence("opentelemetry_otlp", &["agent/src/traces.rs"]),
+    fence("opentelemetry_sdk", &["agent/src/traces.rs"]),
     fence("prometheus_client", &["agent/src/metrics.rs"]),
     // clients come from `tenant_kit::http`; those who hold or are handed one name its types
     fence(
@@ -65,6 +68,7 @@ const FENCES: &[Fence] = &[
             "agent/src/command/",
             "agent/src/http/review.rs",
             "agent/src/model.rs",
+            "agent/src/traces.rs",
             "cli/kit/src/http.rs",
             "cli/src/services.rs",
             "cli/src/services/",
@@ -84,6 +88,7 @@ const FENCES: &[Fence] = &[
     ),
     fence("tower", &["agent/src/model.rs", "cli/src/cluster/transport.rs"]),
     fence("tower_http", &["agent/src/http.rs"]),
+    fence("tracing_opentelemetry", &["agent/src/traces.rs"]),
     fence("tracing_subscriber", &["cli/kit/src/telemetry.rs"]),
 ];
 

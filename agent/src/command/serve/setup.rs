@@ -20,6 +20,7 @@ use crate::report::Record;
 use crate::routes::{Route, Routes};
 use crate::settings::{plain, secret};
 use crate::store::Store;
+use crate::traces::Traces;
 
 /// Any namespace.
 const ANY: &str = "*";
@@ -70,6 +71,15 @@ impl Serve {
             metrics,
             ..Investigator::new(store)
         })
+    }
+
+    /// Traces, if somebody collects them. Has to be called in a runtime.
+    pub fn traces(&self) -> Result<Option<Traces>, ServeError> {
+        let Some(endpoint) = self.otlp_endpoint.as_deref().filter(|e| !e.trim().is_empty()) else {
+            return Ok(None);
+        };
+        let service = plain("OTEL_SERVICE_NAME").unwrap_or_else(|| "pipeline-agent".to_owned());
+        Traces::to(endpoint.trim(), service, self.http(None)?).map(Some).map_err(ServeError::Traces)
     }
 
     /// A client with an HTTP client of its own: credentials and connections are never shared.
