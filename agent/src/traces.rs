@@ -70,9 +70,9 @@ impl Traces {
     /// Send what is left, within a time.
     pub async fn end(self) {
         let last = tokio::task::spawn_blocking(move || self.0.shutdown_with_timeout(WITHIN));
-        match tokio::time::timeout(WITHIN, last).await {
-            Ok(Ok(Ok(()))) => {}
-            _ => tracing::warn!("the last traces could not be delivered"),
+        let delivered = matches!(tokio::time::timeout(WITHIN, last).await, Ok(Ok(Ok(()))));
+        if !delivered {
+            tracing::warn!("the last traces could not be delivered");
         }
     }
 }

@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::Stream;
-use handlebars::Handlebars;
+use handlebars::{Context, Handlebars, Helper, HelperResult, Output, RenderContext};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -33,6 +33,7 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 /// HTML escaping is handlebars' default and stays on: every value may come from a log.
 static TEMPLATES: LazyLock<Handlebars<'static>> = LazyLock::new(|| {
     let mut templates = Handlebars::new();
+    templates.register_helper("prose", Box::new(prose));
     for (name, text) in [
         ("head", include_str!("pages/head.html.hbs")),
         ("foot", include_str!("pages/foot.html.hbs")),
@@ -43,6 +44,31 @@ static TEMPLATES: LazyLock<Handlebars<'static>> = LazyLock::new(|| {
     }
     templates
 });
+
+/// Text with `names` in backticks, as HTML: escaped first, so that only our own tags are tags.
+fn prose(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    out: &mut dyn Output,
+) -> HelperResult {
+    let text = helper.param(0).and_then(|p| p.value().as_str()).unwrap_or_default();
+    // The escape of backticks comes from the same function, as an entity.
+    let escaped = handlebars::html_escape(text).replace("&#x60;", "`");
+    let mut parts = escaped.split('`').peekable();
+    let mut code = false;
+    while let Some(part) = parts.next() {
+        match (code, parts.peek().is_some()) {
+            (true, true) => out.write(&format!("<code>{part}</code>"))?,
+            // The last backtick has no partner.
+            (true, false) => out.write(&format!("`{part}"))?,
+            (false, _) => out.write(part)?,
+        }
+        code = !code;
+    }
+    Ok(())
+}
 
 /// What the list is narrowed to.
 #[derive(Debug, Default, Deserialize)]
@@ -259,7 +285,8 @@ fn row(record: &Record) -> Value {
             Author::Rules => "rules".to_owned(),
             Author::Model { name, .. } => name.clone(),
         }),
-        "summary": diagnosis.map(|d| &d.summary),
+        // Where the summary says no more than the heading, it is left out.
+        "summary": diagnosis.filter(|d| !d.summary.trim_end_matches('.').eq_ignore_ascii_case(&d.cause)).map(|d| &d.summary),
         "fixes": diagnosis.map(|d| d.fixes.clone()).unwrap_or_default(),
         "citations": diagnosis.map(|d| json!(d.citations)).unwrap_or_default(),
         "chain": diagnosis.map(|d| d.chain.clone()).unwrap_or_default(),
@@ -282,7 +309,7 @@ fn facts(record: &Record) -> Vec<(&'static str, String)> {
     let all = [
         ("Namespace", Some(report.namespace.clone())),
         ("Pod", Some(report.pod_name.clone())),
-        ("Container", report.container_name.clone()),
+        ("Container named", report.container_name.clone()),
         ("PipelineRun", report.pipeline_run.clone()),
         ("TaskRun", report.task_run.clone()),
         ("Failing step", step),
@@ -323,4 +350,20 @@ fn page(template: &str, mut data: Value) -> Response {
 fn wants_json(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     !accept.contains("text/html")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_backticks_become_code_and_everything_else_stays_text() {
+        let render = |text: &str| {
+            TEMPLATES.render_template("{{prose this}}", &json!(text)).expect("a built-in helper")
+        };
+        assert_eq!(render("Add `a.txt`, or `b`."), "Add <code>a.txt</code>, or <code>b</code>.");
+        assert_eq!(render("`<b>` & \"x\""), "<code>&lt;b&gt;</code> &amp; &quot;x&quot;");
+        assert_eq!(render("one ` alone"), "one ` alone");
+        assert_eq!(render("a `b` and `c"), "a <code>b</code> and `c");
+    }
 }

@@ -2,9 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "the double is test code: a failure should end the test")]
 
+mod browser;
 mod double;
+mod entries;
+mod fuzz;
+mod hostile;
 mod kill;
 mod metrics;
+mod pages;
 mod program;
 mod resume;
 mod routes;
@@ -52,6 +57,20 @@ async fn agent_with(
     data: Option<&Path>,
     change: impl FnOnce(Investigator) -> Investigator,
 ) -> (String, usize) {
+    agent_at(url, data, change, Rate { namespace: 1_000.0, total: 1_000.0, burst: 10.0 }).await
+}
+
+/// The same with other limits.
+async fn agent_limited(url: &str, rate: Rate) -> (String, usize) {
+    agent_at(url, None, |investigator| investigator, rate).await
+}
+
+async fn agent_at(
+    url: &str,
+    data: Option<&Path>,
+    change: impl FnOnce(Investigator) -> Investigator,
+    rate: Rate,
+) -> (String, usize) {
     let (journal, records) =
         data.map_or_else(|| (Journal::in_memory(), Vec::new()), |d| Journal::open(d).unwrap());
     let (store, open) = Store::new(journal, records);
@@ -69,7 +88,7 @@ async fn agent_with(
         namespaces: Vec::new(),
         wait: Duration::from_secs(30),
         queue: 1_000,
-        rate: Rate { namespace: 1_000.0, total: 1_000.0, burst: 10.0 },
+        rate,
         shown: json!({}),
     };
     let service = Service::new(options, Arc::new(investigator));

@@ -72,14 +72,14 @@ async fn a_report_is_one_trace_from_plan_to_filing_and_holds_no_content() {
     assert!(status.success());
 
     let spans = spans(&received);
-    let names: Vec<_> = spans.iter().map(|span| span.name.as_str()).collect();
+    let all: Vec<_> = spans.iter().map(|span| span.name.as_str()).collect();
     let named = |name: &str| {
-        spans.iter().find(|span| span.name == name).unwrap_or_else(|| panic!("no {name} in {names:?}"))
+        spans.iter().find(|span| span.name == name).unwrap_or_else(|| panic!("no {name} in {all:?}"))
     };
     let report = named("report");
     assert!(
         report.parent_span_id.is_empty() && spans.iter().all(|s| s.trace_id == report.trace_id),
-        "{names:?}"
+        "{all:?}"
     );
     assert_eq!(attribute(report, "report").as_deref(), answer["report_id"].as_str());
     assert_eq!(attribute(report, "outcome").as_deref(), Some("created"));

@@ -28,17 +28,17 @@ pub fn init(level: &str, format: LogFormat) {
     init_traced(level, format, None::<tracing_subscriber::layer::Identity>, &[]);
 }
 
-/// The same, and spans of the crates `traced` go to `traces` as well, whatever the level of the log.
+/// The same, and spans of the given `crates` go to `traces` as well, whatever the level of the log.
 ///
 /// Events do not: they are log lines, which may quote what a server said.
-pub fn init_traced<L>(level: &str, format: LogFormat, traces: Option<L>, traced: &'static [&'static str])
+pub fn init_traced<L>(level: &str, format: LogFormat, traces: Option<L>, crates: &'static [&'static str])
 where
     L: Layer<Registry> + Send + Sync + 'static,
 {
     let filter = EnvFilter::try_new(format!("{QUIET},{level}"))
         .unwrap_or_else(|_| EnvFilter::new(format!("{QUIET},info")));
     let ours = filter_fn(move |metadata| {
-        metadata.is_span() && traced.iter().any(|name| metadata.target().starts_with(name))
+        metadata.is_span() && crates.iter().any(|name| metadata.target().starts_with(name))
     });
     // NO_COLOR is the library's own business
     let lines = fmt::layer().with_writer(io::stderr);
