@@ -11,6 +11,10 @@ const API_VERSION: &[&str] = &["apiVersion"];
 const KIND: &[&str] = &["kind"];
 /// Time for one read.
 const READ: Duration = Duration::from_secs(15);
+/// A log that cannot be had is asked for again with this share of its lines, …
+const FEWER: u32 = 20;
+/// … down to about so many.
+const FEWEST: u32 = 100;
 /// Tekton's group and version, as served by OpenShift Pipelines since 1.11.
 const TEKTON: &str = "tekton.dev/v1";
 
@@ -68,8 +72,26 @@ impl<'a> Cluster<'a> {
         Ok(names(&text, words))
     }
 
-    /// The last lines of a container's log. An empty log is an empty text.
+    /// The last lines of a container's log, fewer where so many are too much for the transport. An empty log
+    /// is an empty text.
     pub async fn log(
+        &self,
+        pod: &str,
+        container: &str,
+        lines: u32,
+        previous: bool,
+    ) -> Result<String, CallError> {
+        let mut lines = lines;
+        loop {
+            match self.tail(pod, container, lines, previous).await {
+                // Nobody says that an answer was too large: the connection ends, or nothing comes.
+                Err(CallError::NotDone(_) | CallError::Timeout(_)) if lines > FEWEST => lines /= FEWER,
+                result => return result,
+            }
+        }
+    }
+
+    async fn tail(
         &self,
         pod: &str,
         container: &str,

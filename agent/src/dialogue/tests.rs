@@ -121,6 +121,43 @@ async fn text_form_fenced_and_reasoning_answers_are_understood() {
     }
 }
 
+/// Whatever comes first, a good answer after it is used, or the rules' diagnosis stands and says so.
+#[tokio::test]
+async fn every_kind_of_nonsense_costs_one_more_call_at_most() {
+    let submit = |arguments: Value| {
+        said(json!({"content": null, "tool_calls": [{"id": "1", "type": "function",
+            "function": {"name": "submit_diagnosis", "arguments": arguments}}]}))
+    };
+    let text = |text: &str| said(json!({ "content": text }));
+    let nonsense = [
+        ("no choices", Reply::Json(json!({"choices": []}))),
+        ("no message", Reply::Json(json!({"choices": [{}]}))),
+        ("an error page", Reply::Status(200, "<html><body>502 Bad Gateway</body></html>")),
+        ("nothing", Reply::Status(200, "")),
+        ("half an answer", Reply::Status(200, r#"{"choices":[{"message":{"content":"a"#)),
+        ("empty content", text("")),
+        ("null arguments", submit(Value::Null)),
+        ("broken arguments", submit(json!("{\"cause\": \"x"))),
+        ("wrong types", submit(json!({"cause": 1, "category": [], "quotes": "no list"}))),
+        (
+            "a null name",
+            said(json!({"tool_calls": [{"id": null, "function": {"name": null, "arguments": null}}]})),
+        ),
+        ("a list", Reply::Json(json!([1, 2]))),
+        ("deep", text(&"[".repeat(5_000))),
+    ];
+    for (what, reply) in nonsense {
+        let (outcome, requests) = ask(vec![reply, call("submit_diagnosis", &good())]).await;
+        assert!(requests.len() <= 2, "{what}: {} requests", requests.len());
+        let used = matches!(outcome.diagnosis.author, Author::Model { .. });
+        assert_eq!(used, outcome.degraded.is_none(), "{what}: {:?}", outcome.degraded);
+        assert!(outcome.diagnosis.cause.contains("fastapii"), "{what}: {}", outcome.diagnosis.cause);
+    }
+    let trailing = good().to_string().replace('}', ",}");
+    let (outcome, _) = ask(vec![text(&trailing)]).await;
+    assert!(outcome.degraded.is_none() || outcome.calls <= 2, "{trailing}");
+}
+
 #[tokio::test]
 async fn a_tool_call_is_answered_and_the_dialogue_goes_on() {
     let search = call("search_log", &json!({"pattern": "FASTAPII"}));

@@ -70,7 +70,11 @@ async fn openshift(State(world): State<Shared>, body: String) -> Response {
         let text = |key: &str| a[key].as_str().unwrap_or_default().to_owned();
         match name {
             "pods_log" => {
-                let log = world.logs.get(&(text("name"), text("container"))).cloned();
+                let tail = usize::try_from(a["tail"].as_u64().unwrap_or(100)).unwrap();
+                let log = world.logs.get(&(text("name"), text("container"))).map(|log| {
+                    let from = log.lines().count().saturating_sub(tail);
+                    log.split_inclusive('\n').skip(from).collect::<String>()
+                });
                 log.ok_or_else(|| {
                     format!("failed to get pod {} log: pods {:?} not found", text("name"), text("name"))
                 })

@@ -281,3 +281,16 @@ async fn a_secret_in_a_log_reaches_neither_issue_nor_answer() {
     assert!(text.contains("instruction-like text"), "{text}");
     assert!(!world.lock().unwrap().calls.iter().any(|c| c == "pods_delete"));
 }
+
+#[tokio::test]
+async fn a_log_that_is_too_large_for_the_transport_is_read_from_nearer_its_end() {
+    let mut world = lab("build-agent-mtkhb0");
+    let noise = format!("{}\n", "compiling ".repeat(150)).repeat(16_000);
+    world.logs.values_mut().for_each(|log| *log = format!("{noise}{log}"));
+    let (url, world) = start(world).await;
+    let (agent, _) = agent(&url, None).await;
+    let answer = report(&agent, &body("build-agent-mtkhb0")).await;
+    assert_eq!(answer["outcome"], "created", "{answer}");
+    let title = issues(&world)[0]["title"].to_string();
+    assert!(title.contains("requirements.txt is missing"), "{title}");
+}

@@ -33,6 +33,10 @@ pub(crate) struct Script {
     pub(crate) results: VecDeque<Value>,
     /// Answer these statuses and bodies to the next calls instead.
     pub(crate) refusals: VecDeque<(u16, &'static str)>,
+    /// Events sent before the answer, in style `Events`.
+    pub(crate) before: Vec<&'static str>,
+    /// Whether calls are never answered.
+    pub(crate) hangs: bool,
     /// Tools per page of `tools/list`.
     pub(crate) page: usize,
     pub(crate) initialised: usize,
@@ -45,12 +49,17 @@ pub(crate) type Double = Arc<Mutex<Script>>;
 
 /// Start it; returns its root address.
 pub(crate) async fn start(script: Script) -> (String, Double) {
+    start_at(([127, 0, 0, 1], 0).into(), script).await
+}
+
+/// The same at an address.
+pub(crate) async fn start_at(address: std::net::SocketAddr, script: Script) -> (String, Double) {
     let double: Double = Arc::new(Mutex::new(script));
     let app = axum::Router::new()
         .route("/mcp", any(streamable))
         .route("/sse", any(legacy))
         .with_state(Arc::clone(&double));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await });
     (format!("http://{address}"), double)
@@ -86,12 +95,21 @@ async fn streamable(
     {
         return (StatusCode::from_u16(status).unwrap(), body).into_response();
     }
+    let hangs = double.lock().unwrap().hangs;
+    if message["method"] == "tools/call" && hangs {
+        return std::future::pending().await;
+    }
     let Some(answer) = answer(&double, &message) else { return StatusCode::ACCEPTED.into_response() };
     if style == Style::Json {
         return axum::Json(answer).into_response();
     }
     let note = json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "x"}});
-    let events = format!(": ping\n\nevent: message\ndata: {note}\n\nevent: message\ndata: {answer}\n\n");
+    let calling = message["method"] == "tools/call";
+    let before = if calling { double.lock().unwrap().before.clone() } else { Vec::new() };
+    let before =
+        before.iter().map(|event| format!("event: message\ndata: {event}\n\n")).collect::<Vec<_>>().concat();
+    let events =
+        format!(": ping\n\nevent: message\ndata: {note}\n\n{before}event: message\ndata: {answer}\n\n");
     let session = format!("session-{}", double.lock().unwrap().initialised);
     (
         [

@@ -189,3 +189,85 @@ async fn a_server_that_is_not_there_is_an_error_and_later_is_found() {
     let client = client(&format!("http://{address}"), "/mcp", TransportChoice::Auto, None);
     assert!(matches!(log(&client).await, Err(CallError::Connect { .. })));
 }
+
+#[tokio::test]
+async fn odd_results_are_read_as_far_as_they_are_text() {
+    let image = json!({"type": "image", "data": "aGk=", "mimeType": "image/png"});
+    let words = |text: &str| json!({"type": "text", "text": text});
+    for (result, expected) in [
+        (json!({"content": []}), ""),
+        (json!({ "content": [image] }), ""),
+        (json!({"content": [words("a"), image, words("b")]}), "a\nb"),
+        (json!({"content": [], "structuredContent": {"x": 1}}), "{\"x\":1}"),
+    ] {
+        let (url, _) =
+            start(Script { tools: vec![pods_log()], results: [result].into(), ..Script::default() }).await;
+        let read = log(&client(&url, "/mcp", TransportChoice::Auto, None)).await;
+        assert_eq!(read.as_deref().ok(), Some(expected), "{read:?}");
+    }
+    let large = "x".repeat(30 * 1024 * 1024);
+    let script = Script {
+        tools: vec![pods_log()],
+        // The call is made once more on a new session, in vain; the next one is not affected.
+        results: [text(&large), text(&large), text("ok")].into(),
+        ..Script::default()
+    };
+    let (url, _) = start(script).await;
+    let client = client(&url, "/mcp", TransportChoice::Auto, None);
+    let result = log(&client).await;
+    assert!(matches!(result, Err(CallError::NotDone(_))), "30 MB are refused: {:?}", result.map(|t| t.len()));
+    assert_eq!(log(&client).await.expect("read"), "ok");
+}
+
+#[tokio::test]
+async fn what_a_server_says_before_its_answer_is_no_answer() {
+    let before = vec![
+        r#"{"jsonrpc":"2.0","method":"notifications/unheard-of","params":{"a":[]}}"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":1}}"#,
+        r#"{"jsonrpc":"2.0","id":"s1","method":"ping"}"#,
+    ];
+    let script = Script {
+        style: Style::Events,
+        tools: vec![pods_log()],
+        results: [text("the log")].into(),
+        before,
+        ..Script::default()
+    };
+    let (url, _) = start(script).await;
+    assert_eq!(log(&client(&url, "/mcp", TransportChoice::Auto, None)).await.expect("read"), "the log");
+}
+
+#[tokio::test]
+async fn a_call_that_hangs_costs_its_time_and_the_next_one_gets_a_new_session() {
+    for style in [Style::Json, Style::Events] {
+        let script = Script { style, tools: vec![pods_log()], hangs: true, ..Script::default() };
+        let (url, double) = start(script).await;
+        let client = client(&url, "/mcp", TransportChoice::Auto, None);
+        let args = [Arg::must(&["name"], "p"), Arg::must(&["namespace"], "n")];
+        let within = Duration::from_millis(300);
+        let result = client.call(Capability::PodLog, &args, Effect::Read, within).await;
+        assert!(matches!(result, Err(CallError::Timeout(_))), "{result:?}");
+        double.lock().expect("lock").hangs = false;
+        assert_eq!(log(&client).await.expect("answered"), "ok");
+        assert_eq!(double.lock().expect("lock").initialised, 2, "{style:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_tried_once_for_all_who_wait_and_found_when_it_is_back() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bind");
+    let address = listener.local_addr().expect("address");
+    drop(listener);
+    let client = client(&format!("http://{address}"), "/mcp", TransportChoice::Auto, None);
+    let results = futures::future::join_all((0..50).map(|_| log(&client))).await;
+    let tried =
+        |r: &Result<String, CallError>| !r.as_ref().is_err_and(|e| caused(e).contains("a moment ago"));
+    assert_eq!(results.iter().filter(|r| tried(r)).count(), 1, "the others wait for its result");
+    let script = Script { tools: vec![pods_log()], ..Script::default() };
+    double::start_at(address, script).await;
+    assert_eq!(log(&client).await.expect("back"), "ok");
+}
+
+fn caused(error: &CallError) -> String {
+    std::error::Error::source(error).map(ToString::to_string).unwrap_or_default()
+}
