@@ -19,7 +19,7 @@ use tracing_opentelemetry::OpenTelemetryLayer;
 /// Crates whose spans are traced.
 pub const TRACED: &[&str] = &["tenant_agent", "agent_mcp"];
 /// Time for one delivery, and for the last one at the end of the program.
-const WITHIN: Duration = Duration::from_secs(3);
+const WITHIN: Duration = Duration::from_secs(5);
 
 /// Why there are no traces.
 #[derive(Debug, thiserror::Error)]

@@ -18,9 +18,9 @@ use crate::store::Store;
 use crate::traces::TracesError;
 
 /// Time running investigations get after SIGTERM; what is not finished resumes on the next start.
-const DRAIN: Duration = Duration::from_secs(20);
-/// Time answers get after that. Both together stay below the grace period of a pod, 30 s by default.
-const LAST_WORDS: Duration = Duration::from_secs(4);
+const DRAIN: Duration = Duration::from_secs(17);
+/// Time answers get after that. With the last traces it makes 25 s; a pod is given 30 s by default.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// Arguments of `agent serve`. Every one can come from the environment, under the names existing
 /// deployments use.

@@ -20,7 +20,8 @@ async fn accepted(dir: &Path, id: &str) {
     journal.append(&Record::new(id.to_owned(), report, format!("key of {id}"), jiff::Timestamp::now())).await;
 }
 
-async fn outcome(agent: &str, id: &str) -> String {
+/// How a report ends, however long it takes.
+pub(crate) async fn outcome(agent: &str, id: &str) -> String {
     let mut events = http().get(format!("{agent}/reports/{id}/events")).send().await.unwrap();
     let mut seen = String::new();
     loop {
