@@ -99,7 +99,16 @@ impl Diagnosis {
         let ranked = ranked(evidence);
         let telling = ranked.iter().find(|(_, h)| h.record().is_some_and(|r| !r.generic));
         match telling.or(ranked.first()) {
-            Some((item, hit)) => from_hit(evidence, item, hit, &ranked),
+            Some((item, hit)) => {
+                // Found in several places, the one that says most counts: a pod's state names the limit that a
+                // TaskRun's message leaves out.
+                let fullest = ranked
+                    .iter()
+                    .filter(|(_, other)| other.signature == hit.signature)
+                    .min_by_key(|(_, other)| std::cmp::Reverse(other.variables.len()));
+                let (item, hit) = fullest.map_or((*item, *hit), |(item, hit)| (*item, *hit));
+                from_hit(evidence, item, hit, &ranked)
+            }
             None => unknown(evidence),
         }
     }
@@ -131,7 +140,12 @@ impl Diagnosis {
     }
 }
 
+/// Lowers what only surrounds a failure below what explains it.
+const AROUND: i32 = 40;
+
 /// Hits of all items, best first. The last attempt counts; earlier ones are for comparison.
+///
+/// A time-out gives way to what the cluster says kept the run from starting.
 fn ranked(evidence: &Evidence) -> Vec<(&Item, &Hit)> {
     let last = evidence.items.iter().filter_map(attempt).max().unwrap_or(1);
     let mut all: Vec<_> = evidence
@@ -141,6 +155,14 @@ fn ranked(evidence: &Evidence) -> Vec<(&Item, &Hit)> {
         .flat_map(|i| i.hits.iter().map(move |h| (i, h)))
         .filter_map(|(i, h)| score(h).map(|s| (s, i, h)))
         .collect();
+    let explains = |(_, item, hit): &(i32, &Item, &Hit)| {
+        let telling = hit.record().is_some_and(|r| !r.generic && !r.symptom && !r.outer);
+        attempt(item).is_none() && telling
+    };
+    if all.iter().any(explains) {
+        let outer = |hit: &Hit| hit.record().is_some_and(|r| r.outer);
+        all.iter_mut().filter(|(_, _, hit)| outer(hit)).for_each(|(score, ..)| *score -= AROUND);
+    }
     all.sort_by(|(a, _, x), (b, _, y)| b.cmp(a).then(x.line.cmp(&y.line)));
     all.into_iter().map(|(_, i, h)| (i, h)).collect()
 }

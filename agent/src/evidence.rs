@@ -109,6 +109,7 @@ pub struct RunFacts {
     pub git_url: Option<String>,
     pub git_revision: Option<String>,
     pub run_url: Option<String>,
+    pub params: BTreeMap<String, String>,
 }
 
 /// All evidence of one report.

@@ -180,10 +180,8 @@ fn facts(d: &Diagnosis, evidence: &Evidence) -> Vec<(String, String)> {
     let attempts = run.attempts.map(|n| n.to_string());
     let exit = run.exit_code.map(|n| n.to_string());
     let category = Some(d.category.name());
-    let commit = run.commit.as_ref().map(|c| match &run.git_url {
-        Some(url) => format!("{c} of {url}"),
-        None => c.clone(),
-    });
+    let params: Vec<_> = run.params.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let params = (!params.is_empty()).then(|| crate::lines::clip(&params.join(", "), 600));
     [
         ("PipelineRun", &run.pipeline_run),
         ("Task", &run.task),
@@ -196,8 +194,10 @@ fn facts(d: &Diagnosis, evidence: &Evidence) -> Vec<(String, String)> {
         ("Attempts", &attempts),
         ("Started", &run.started),
         ("Finished", &run.finished),
+        ("Repository", &run.git_url),
         ("Revision", &run.git_revision),
-        ("Commit", &commit),
+        ("Commit", &run.commit),
+        ("Parameters", &params),
         ("Node", &run.node),
         ("Image", &run.image),
         ("Service account", &run.service_account),

@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use super::RunFacts;
 
+/// Parameters that are read of a run.
+const PARAMS: usize = 30;
+
 /// A step or container that did not succeed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct FailedStep {
@@ -80,7 +83,7 @@ pub(super) fn task_run_lines(run: &Value) -> Vec<String> {
             }
         }
     }
-    for param in list(run, "/spec/params").iter().take(30) {
+    for param in list(run, "/spec/params").iter().take(PARAMS) {
         lines.push(format!("param {}={}", text(param, "/name"), plain(&param["value"])));
     }
     lines
@@ -89,7 +92,7 @@ pub(super) fn task_run_lines(run: &Value) -> Vec<String> {
 /// State of a `PipelineRun`.
 pub(super) fn pipeline_run_lines(run: &Value) -> Vec<String> {
     let mut lines = conditions("PipelineRun", run);
-    for param in list(run, "/spec/params").iter().take(30) {
+    for param in list(run, "/spec/params").iter().take(PARAMS) {
         lines.push(format!("param {}={}", text(param, "/name"), plain(&param["value"])));
     }
     for skipped in list(run, "/status/skippedTasks") {
@@ -134,6 +137,11 @@ pub(super) fn pipeline_run_facts(run: &Value, facts: &mut RunFacts) {
             .map(|p| plain(&p["value"]))
             .filter(|v| !v.is_empty())
     };
+    let all = list(run, "/spec/params").iter().take(PARAMS);
+    facts.params = all
+        .map(|p| (text(p, "/name"), crate::lines::clip(&plain(&p["value"]), 120)))
+        .filter(|(_, value)| !value.is_empty())
+        .collect();
     facts.git_url =
         facts.git_url.clone().or_else(|| param(&["GIT_REPO", "git-url", "repo-url", "url", "git_url"]));
     facts.git_revision =
@@ -251,8 +259,8 @@ pub(super) fn event_lines(events: &[Value], about: &[String]) -> Vec<String> {
             let time =
                 Some(get(event, &["/Timestamp", "/lastTimestamp"])).filter(|t| !t.starts_with("0001-"));
             let time = time.unwrap_or_default();
-            let line =
-                format!("{kind_of_event} {reason} {}/{object}: {message} {time}", kind.to_ascii_lowercase());
+            // Without its type: "Warning" is what events of failures are called, it does not soften them.
+            let line = format!("{reason} {}/{object}: {message} {time}", kind.to_ascii_lowercase());
             lines.push(line.trim_end().to_owned());
         }
     }

@@ -38,10 +38,17 @@ pub async fn collect(
     report: &Report,
     redactor: &mut Redactor,
 ) -> Result<Evidence, PlanError> {
-    let mut plan = Plan { cluster, evidence: Evidence::default(), redactor };
+    let mut plan = Plan { cluster, evidence: Evidence::default(), redactor, stale: false };
     plan.facts_of(report);
-    let pod = plan.pod(&report.pod_name).await?;
+    let mut pod = plan.pod(&report.pod_name).await?;
     let task_run = plan.task_run(report, pod.as_ref()).await?;
+    if plan.stale {
+        // What an older run's pod says is no evidence about this one.
+        plan.evidence
+            .items
+            .retain(|i| !matches!(&i.source, Source::Status { object, .. } if object == "Pod"));
+        pod = None;
+    }
     if pod.is_none() && task_run.is_none() {
         let pipeline_run = plan.pipeline_run(report.pipeline_run.clone()).await;
         let reason = plan.evidence.missing.join("; ");
@@ -49,6 +56,7 @@ pub async fn collect(
             return Err(PlanError::Nothing(format!("nothing failed in {}: {reason}", cluster.namespace())));
         }
         plan.look_up().await;
+        plan.redact_facts();
         return Ok(plan.evidence);
     }
     let run_name = task_run.as_ref().and_then(|t| label(t, "tekton.dev/pipelineRun"));
@@ -63,6 +71,7 @@ pub async fn collect(
     plan.events(&about).await;
     plan.follow_rollout().await;
     plan.look_up().await;
+    plan.redact_facts();
     Ok(plan.evidence)
 }
 
@@ -70,6 +79,8 @@ struct Plan<'a, 'r> {
     cluster: Cluster<'a>,
     evidence: Evidence,
     redactor: &'r mut Redactor,
+    /// The reported pod belongs to an older run than the one that is diagnosed.
+    stale: bool,
 }
 
 impl Plan<'_, '_> {
@@ -131,6 +142,8 @@ impl Plan<'_, '_> {
                     report.pod_name
                 );
                 self.evidence.notes.push(note);
+                self.stale = true;
+                self.evidence.run.pod = None;
                 Some(newest)
             }
             (Some(first), _) if pod.is_some() || report.task_run.is_some() => Some(first),
@@ -176,6 +189,9 @@ impl Plan<'_, '_> {
             let note =
                 format!("The report names container {hint}; the failing one is {}.", steps[0].container);
             self.evidence.notes.push(note);
+        }
+        if steps.is_empty() {
+            self.evidence.missing.push("a log: no step of the task ever ran".to_owned());
         }
         if let Some(first) = steps.first() {
             let run = &mut self.evidence.run;
@@ -340,6 +356,21 @@ impl Plan<'_, '_> {
                 }
             }
         }
+    }
+
+    /// Facts are shown and sent like everything else: addresses and parameters may carry credentials.
+    fn redact_facts(&mut self) {
+        let Self { evidence, redactor, .. } = self;
+        let run = &mut evidence.run;
+        for fact in
+            [&mut run.git_url, &mut run.git_revision, &mut run.commit, &mut run.message, &mut run.run_url]
+                .into_iter()
+                .flatten()
+                .chain(run.params.values_mut())
+        {
+            *fact = redactor.text(fact);
+        }
+        evidence.redactions = redactor.counts().iter().map(|(k, n)| ((*k).to_owned(), *n)).collect();
     }
 
     fn status(&mut self, object: &str, name: &str, lines: &[String]) {

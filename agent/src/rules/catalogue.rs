@@ -71,6 +71,10 @@ pub struct Signature {
     /// A consequence seen from outside (`CrashLoopBackOff`): gives way to what names the reason.
     #[serde(default)]
     pub symptom: bool,
+    /// A limit that ran out around the failure (a time-out): gives way to what objects and events say kept the
+    /// run from its work.
+    #[serde(default)]
+    pub outer: bool,
     /// Lower-case literals, one of which every matching line contains.
     needles: Vec<String>,
     /// The line. Named groups become template variables; digits at the end of a name are dropped, so that

@@ -61,14 +61,15 @@ impl Default for Matcher {
 impl Matcher {
     /// Look at one line. Returns whether it is the first match of a signature that says why something
     /// failed: such a line must never be reduced away.
-    pub fn line(&mut self, number: u64, line: &str) -> bool {
+    pub fn line(&mut self, number: u64, whole: &str) -> bool {
+        let line = without_time(whole);
         self.instruction(line);
         self.look_below(number, line);
         let mut candidates = std::mem::take(&mut self.candidates);
         self.catalogue.candidates(line, &mut candidates);
         let mut telling = false;
         for index in &candidates {
-            telling |= self.try_match(*index, number, line);
+            telling |= self.try_match(*index, number, line, whole);
         }
         self.candidates = candidates;
         if self.above.len() == ABOVE {
@@ -83,7 +84,7 @@ impl Matcher {
         self.hits.into_values().collect()
     }
 
-    fn try_match(&mut self, index: usize, number: u64, line: &str) -> bool {
+    fn try_match(&mut self, index: usize, number: u64, line: &str, whole: &str) -> bool {
         let signature = &self.catalogue.signatures()[index];
         let patterns = signature.patterns();
         if let Some(hit) = self.hits.get_mut(&index) {
@@ -97,7 +98,7 @@ impl Matcher {
                 let says_more = was_bare && !is_bare || is_warning(&hit.text) && !is_warning(line);
                 if says_more {
                     hit.line = number;
-                    hit.text = clip(line, 1000);
+                    hit.text = clip(whole, 1000);
                     hit.variables.extend(found);
                     return !signature.generic;
                 }
@@ -119,7 +120,7 @@ impl Matcher {
         if patterns.after.is_some() {
             self.waiting.push((index, number + BELOW as u64));
         }
-        let text = clip(line, 1000);
+        let text = clip(whole, 1000);
         let hit =
             Hit { signature: signature.id.clone(), line: number, text, variables, count: 1, last: number };
         self.hits.insert(index, hit);
@@ -152,6 +153,21 @@ impl Matcher {
         if let Some((_, instruction)) = rest {
             self.instruction = Some(clip(instruction.trim(), 200));
         }
+    }
+}
+
+/// A line without the time that log collectors put before it (`oc logs --timestamps`, RFC 3339): what tools write
+/// at the start of a line stands at its start again.
+fn without_time(line: &str) -> &str {
+    let bytes = line.as_bytes();
+    let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    let shaped = digit(0) && digit(3) && bytes.get(4) == Some(&b'-') && bytes.get(10) == Some(&b'T');
+    let time = if shaped { line.split_once(' ') } else { None };
+    match time {
+        Some((time, rest)) if time.len() <= 35 && time.bytes().all(|b| b"0123456789-+:.TZ".contains(&b)) => {
+            rest
+        }
+        _ => line,
     }
 }
 

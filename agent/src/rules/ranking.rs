@@ -30,6 +30,10 @@ pub fn score(hit: &Hit) -> Option<i32> {
 
 /// A line that announces itself as a warning, a note, or an attempt that will be repeated.
 pub(super) fn is_warning(line: &str) -> bool {
+    // The last of them: pip gives up after it, and then blames the package.
+    if line.contains("Retry(total=0") {
+        return false;
+    }
     let start: String = line.trim_start().chars().take(60).collect::<String>().to_ascii_lowercase();
     let marks =
         ["warn", "[warn", "warning:", "npm warn", "note:", "info:", "[info]", "debug", "deprecat", "hint:"];

@@ -15,7 +15,11 @@ struct Example {
     /// Fragments the cause must contain.
     #[serde(default)]
     says: Vec<String>,
+    /// The log, or the name of a recorded one.
+    #[serde(default)]
     log: String,
+    #[serde(default)]
+    recorded: Option<String>,
 }
 
 fn examples() -> Vec<Example> {
@@ -26,11 +30,28 @@ fn examples() -> Vec<Example> {
         include_str!("examples/network.yaml"),
         include_str!("examples/cluster.yaml"),
         include_str!("examples/negative.yaml"),
+        include_str!("examples/recorded.yaml"),
     ];
-    files
+    let mut all: Vec<Example> = files
         .iter()
         .flat_map(|f| tenant_kit::yaml::from_str::<Vec<Example>>(f).expect("examples parse"))
-        .collect()
+        .collect();
+    for example in &mut all {
+        if let Some(name) = &example.recorded {
+            example.log = recorded(name);
+        }
+    }
+    all
+}
+
+/// The logs of real tools, made to fail: `tests/data/agent/record.sh`.
+fn recordings() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/agent/logs")
+}
+
+fn recorded(name: &str) -> String {
+    let path = recordings().join(format!("{name}.log"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 fn hits(log: &str) -> Vec<Hit> {
@@ -111,6 +132,30 @@ fn every_signature_wins_on_its_own_example_and_says_what_matters() {
         catalogue().signatures().iter().map(|s| &s.id).filter(|id| !covered.contains(*id)).collect();
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n---\n"));
     assert!(missing.is_empty(), "signatures without an example: {missing:?}");
+}
+
+#[test]
+fn every_recorded_log_is_an_example() {
+    let examples = examples();
+    let named: BTreeSet<_> = examples.iter().filter_map(|e| e.recorded.as_deref()).collect();
+    let there: Vec<_> = std::fs::read_dir(recordings())
+        .expect("the recordings are in this checkout")
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".log").map(str::to_owned))
+        .collect();
+    assert!(there.len() > 100, "{} recordings", there.len());
+    let missing: Vec<_> = there.iter().filter(|name| !named.contains(name.as_str())).collect();
+    assert!(missing.is_empty(), "recordings nothing is expected of: {missing:?}");
+}
+
+#[test]
+fn times_that_a_collector_put_before_the_lines_do_not_hide_the_cause() {
+    for example in examples().iter().filter(|e| e.recorded.is_some()) {
+        let stamped: Vec<_> =
+            example.log.lines().map(|line| format!("2026-11-21T07:41:00.123456789Z {line}")).collect();
+        let found = hits(&stamped.join("\n"));
+        let best = best(&found).first().map(|h| h.signature.clone());
+        assert_eq!(best, example.rule, "{:?} with times", example.recorded);
+    }
 }
 
 #[test]
