@@ -1,5 +1,6 @@
 //! The acceptance suite: what this repository promises, checked against the code, the built programs and the lab.
 
+mod agent;
 mod ansible;
 mod catalogs;
 mod checkout;

@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Bench(BenchArguments),
     /// Kill `tenant` at every request it sends, and cut every connection, and see that the next run sets things right.
     Matrix(MatrixArguments),
+    /// Evaluate the agent: known failures in, issues out, graded; prints a table.
+    Eval(EvalArguments),
     /// Run a lab in the foreground; `up` does this in the background.
     #[command(hide = true)]
     Serve(UpArguments),
@@ -115,6 +117,19 @@ pub(crate) struct MatrixArguments {
     /// Use this build of `tenant` instead of a new one.
     #[arg(long, value_name = "FILE")]
     pub(crate) tenant: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalArguments {
+    /// Only this case, such as `F07`. May be repeated.
+    #[arg(long, value_name = "CASE")]
+    pub(crate) case: Vec<String>,
+    /// Only the cases as recorded, by rules alone.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Use this build of `agent` instead of a new release build.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) agent: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

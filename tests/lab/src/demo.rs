@@ -76,12 +76,17 @@ fn folder(state: &State) -> &Path {
 
 /// Builds `tenant`, with these options of `cargo build`, and returns the executable.
 pub(crate) async fn build_tenant(options: &[&str]) -> anyhow::Result<PathBuf> {
+    build("tenant", options).await
+}
+
+/// Builds a program of this checkout, with these options of `cargo build`, and returns the executable.
+pub(crate) async fn build(program: &str, options: &[&str]) -> anyhow::Result<PathBuf> {
     #[derive(Deserialize)]
     struct Message {
         executable: Option<PathBuf>,
     }
     let output = Command::new(cargo())
-        .args(["build", "--bin", "tenant"])
+        .args(["build", "--bin", program])
         .arg("--message-format=json-render-diagnostics")
         .args(options)
         .current_dir(checkout())
@@ -93,7 +98,7 @@ pub(crate) async fn build_tenant(options: &[&str]) -> anyhow::Result<PathBuf> {
         .await
         .context("wait for cargo")?;
     if !output.status.success() {
-        bail!("tenant cannot be built, see above");
+        bail!("{program} cannot be built, see above");
     }
     let mut executables = output
         .stdout

@@ -13,6 +13,7 @@ pub mod control;
 pub mod controlplane;
 pub mod daemon;
 pub mod directories;
+pub mod eval;
 pub mod faults;
 pub mod files;
 pub mod gitea;

@@ -1,0 +1,70 @@
+//! The report: a row per group of verdicts.
+
+use std::fmt::Write as _;
+
+use super::grade::Verdict;
+
+const COLUMNS: [&str; 11] =
+    ["", "cases", "filed", "category", "step", "facts", "source", "quotes", "tokens", "calls", "p50 ms"];
+
+/// Rows of a table under construction.
+#[derive(Default)]
+pub struct Table {
+    rows: Vec<[String; 11]>,
+}
+
+impl Table {
+    /// Adds a group.
+    pub fn add(&mut self, name: &str, verdicts: &[Verdict]) {
+        let share = |good: fn(&Verdict) -> bool| {
+            let count = verdicts.iter().filter(|verdict| good(verdict)).count();
+            percent(count, verdicts.len())
+        };
+        let median = |value: fn(&Verdict) -> u64| {
+            let mut all: Vec<_> = verdicts.iter().map(value).collect();
+            all.sort_unstable();
+            all.get(all.len() / 2).copied().unwrap_or_default().to_string()
+        };
+        self.rows.push([
+            name.to_owned(),
+            verdicts.len().to_string(),
+            share(|verdict| verdict.filed),
+            share(|verdict| verdict.category),
+            share(|verdict| verdict.step),
+            share(|verdict| verdict.facts),
+            share(|verdict| verdict.evidence),
+            share(|verdict| verdict.grounded),
+            median(|verdict| verdict.tokens),
+            median(|verdict| verdict.calls),
+            median(|verdict| verdict.millis),
+        ]);
+    }
+
+    /// The table as text.
+    pub fn text(&self) -> String {
+        let head = COLUMNS.map(str::to_owned);
+        let rows: Vec<_> = std::iter::once(&head).chain(&self.rows).collect();
+        let widths: [usize; 11] =
+            std::array::from_fn(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or_default());
+        rows.iter().fold(String::new(), |mut text, row| {
+            let cells = row.iter().zip(widths).skip(1).map(|(cell, width)| format!("{cell:>width$}"));
+            // Writing to a string cannot fail.
+            let _ = writeln!(
+                text,
+                "{:<width$}  {}",
+                row[0],
+                cells.collect::<Vec<_>>().join("  "),
+                width = widths[0]
+            );
+            text
+        })
+    }
+}
+
+fn percent(part: usize, whole: usize) -> String {
+    match (part * 1000).checked_div(whole) {
+        None => "-".to_owned(),
+        Some(1000) => "100 %".to_owned(),
+        Some(thousandths) => format!("{}.{} %", thousandths / 10, thousandths % 10),
+    }
+}
