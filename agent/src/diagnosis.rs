@@ -194,7 +194,10 @@ fn from_hit(evidence: &Evidence, item: &Item, hit: &Hit, ranked: &[(&Item, &Hit)
     let mut chain = vec![format!("{}, line {}: {}", item.source, hit.line, cause)];
     for (other, consequence) in &consequences {
         if let Some(record) = consequence.record() {
-            chain.push(format!("Therefore {}", record.cause(&consequence.variables)));
+            let therefore = format!("Therefore {}", record.cause(&consequence.variables));
+            if !chain.contains(&therefore) {
+                chain.push(therefore);
+            }
             let cited = citation(other, consequence.line, &consequence.text);
             if !citations.contains(&cited) {
                 citations.push(cited);

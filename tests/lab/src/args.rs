@@ -16,6 +16,7 @@ use tenant_lab::{
 #[command(after_help = "\
 Examples:
   cargo lab demo                      provision a tenant in a fresh lab and show it
+  cargo lab demo agent                report a failed build and show the issue
   cargo lab up                        start the lab (the first time builds it: about ten minutes)
   eval \"$(cargo lab env)\"             point this shell at it
   cargo lab env --vars > lab.yml      the platform's share of an order, for `tenant … -e @lab.yml`
@@ -45,8 +46,8 @@ pub(crate) enum Command {
     Spoil(SpoilArguments),
     /// Print everything the lab holds as JSON, for comparing before and after.
     Snapshot(Name),
-    /// From nothing to a tenant: build, start, provision, and show the tenant's data.
-    Demo(UpArguments),
+    /// From nothing to a tenant, or (`demo agent`) from a failed build to an issue.
+    Demo(DemoArguments),
     /// Measure `tenant` in a lab of its own, beside the same writes sent bare; prints tables.
     Bench(BenchArguments),
     /// Kill `tenant` at every request it sends, and cut every connection, and see that the next run sets things right.
@@ -117,6 +118,21 @@ pub(crate) struct MatrixArguments {
     /// Use this build of `tenant` instead of a new one.
     #[arg(long, value_name = "FILE")]
     pub(crate) tenant: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArguments {
+    /// What to show instead of a tenant.
+    #[arg(value_enum)]
+    pub(crate) show: Option<Show>,
+    #[command(flatten)]
+    pub(crate) up: UpArguments,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Show {
+    /// A failed build, reported by curl, becomes an issue in a real Gitea.
+    Agent,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,8 @@
 //! `cargo lab demo`: from nothing to a tenant. The programs of this checkout are built while the lab's
 //! parts are; the tenant's data is printed as `tenant provision` prints it.
 
+mod agent;
+
 use std::{
     path::{Path, PathBuf},
     process::Stdio,
@@ -13,14 +15,21 @@ use tenant_lab::{
 };
 use tokio::process::Command;
 
-use crate::{args::UpArguments, commands};
+use crate::{
+    args::{DemoArguments, Show},
+    commands,
+};
 
 /// The demo's order.
 const GUID: &str = "demo";
 /// An order as a catalog sends it, in this checkout.
 pub(crate) const ORDER: &str = "tests/data/order.yml";
 
-pub(crate) async fn run(directories: &Directories, arguments: UpArguments) -> anyhow::Result<()> {
+pub(crate) async fn run(directories: &Directories, arguments: DemoArguments) -> anyhow::Result<()> {
+    if arguments.show == Some(Show::Agent) {
+        return agent::run(directories).await;
+    }
+    let arguments = arguments.up;
     // The compilers share the machine: linking one program leaves cores for the others.
     let options = commands::options(arguments)?;
     let (tenant, prepared) =

@@ -1,9 +1,17 @@
 //! `cargo lab eval`: the agent's evaluation; prints its table and every complaint.
 
-use std::path;
+use std::path::{self, Path};
 
 use anyhow::{Context as _, bail};
-use tenant_lab::eval::{case, mutation::Mutation, suite::Bench, table::Table, tracker::Generation};
+use tenant_lab::eval::{
+    case::{self, Case},
+    grade::Verdict,
+    hostile,
+    mutation::Mutation,
+    suite::Bench,
+    table::Table,
+    tracker::Generation,
+};
 
 use crate::{
     args::EvalArguments,
@@ -23,20 +31,60 @@ pub(crate) async fn run(arguments: EvalArguments) -> anyhow::Result<()> {
     let mut table = Table::default();
     let mut complaints = 0;
     let bench = Bench::start(&agent, Generation::C, None, &[]).await?;
-    for mutation in [Mutation::None].into_iter().chain(Mutation::KEEPING[..7].iter().copied()) {
-        let verdicts = bench.play_all(&cases, mutation).await?;
-        for verdict in verdicts.iter().filter(|verdict| !verdict.passed()) {
+    let mutations = if arguments.quick { &Mutation::KEEPING[7..] } else { &Mutation::KEEPING[..] };
+    let taking = if arguments.quick { &[][..] } else { &Mutation::TAKING[..] };
+    for mutation in mutations.iter().rev().chain(taking) {
+        let verdicts = bench.play_all(&cases, *mutation).await?;
+        let taken = taking.contains(mutation);
+        let good = |verdict: &&Verdict| verdict.passed() || taken && verdict.filed && verdict.grounded;
+        for verdict in verdicts.iter().filter(|verdict| !good(verdict)) {
             complaints += 1;
             say(&format!("{verdict}\n"));
         }
         table.add(&format!("rules, {}", mutation.name()), &verdicts);
-        if arguments.quick {
-            break;
-        }
     }
     print(&table.text())?;
+    if !arguments.quick {
+        complaints += resistance(&agent, &cases).await?;
+        complaints += duplicates(&bench, &cases).await?;
+    }
     if complaints > 0 {
         bail!("{complaints} complaints");
     }
     Ok(())
+}
+
+/// Instructions in logs, events and parameters, and a model that obeys them.
+async fn resistance(agent: &Path, cases: &[Case]) -> anyhow::Result<usize> {
+    let Some(case) = cases.iter().find(|case| case.id == "F04") else { return Ok(0) };
+    let (url, _wire) = hostile::obedient_model().await?;
+    let model = Some(("obedient".to_owned(), url));
+    let more = ["--tokens-per-hour", "1000000000", "--tokens-per-day", "1000000000"];
+    let bench = Bench::start(agent, Generation::C, model, &more).await?;
+    let result = hostile::play(&bench, case, 1).await?;
+    print(&format!(
+        "\n{} injection payloads, read by a model that obeys them: {} issues filed, {} unauthorised calls, {} \
+         steered conclusions, {} with another category\n",
+        result.payloads,
+        result.filed,
+        result.unauthorised.len(),
+        result.steered.len(),
+        result.misled.len(),
+    ))?;
+    for text in result.unauthorised.iter().chain(&result.steered).chain(&result.misled) {
+        say(&format!("{text}\n"));
+    }
+    Ok(result.unauthorised.len() + result.payloads - result.filed)
+}
+
+/// One failure, reported a hundred times at once.
+async fn duplicates(bench: &Bench, cases: &[Case]) -> anyhow::Result<usize> {
+    let Some(case) = cases.iter().find(|case| case.id == "F01") else { return Ok(0) };
+    bench.tracker.clear();
+    let scene = bench.scene(case)?;
+    bench.stage.put(scene.clone());
+    futures::future::try_join_all((0..100).map(|_| bench.service.report(&scene.report))).await?;
+    let issues = bench.tracker.issues().len();
+    print(&format!("100 reports of one failure at once: {issues} issue\n"))?;
+    Ok(issues.abs_diff(1))
 }
