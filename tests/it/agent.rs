@@ -1,6 +1,8 @@
 //! The agent's evaluation, as far as it is quick; `cargo lab eval` is all of it.
 
-use tenant_lab::eval::{case, grade::Verdict, hostile, mutation::Mutation, suite::Bench, tracker::Generation};
+use tenant_lab::eval::{
+    case, grade::Verdict, hostile, mutation::Mutation, suite::Bench, tracker::Generation,
+};
 
 use crate::program::built;
 

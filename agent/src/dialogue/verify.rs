@@ -67,10 +67,10 @@ pub(super) fn verify(
         dropped += bad.len();
         good.into_iter().take(limit).map(|t| clip(t.trim(), 600)).collect()
     };
-    let (fixes, chain) = (keep(&submission.fixes, 6), keep(&submission.chain, 8));
-    let ruled_out = keep(&submission.ruled_out, 5);
+    let (mut fixes, mut chain) = (keep(&submission.fixes, 6), keep(&submission.chain, 8));
+    let mut ruled_out = keep(&submission.ruled_out, 5);
     let sentences: Vec<String> = submission.summary.split_inclusive(". ").map(str::to_owned).collect();
-    let summary = keep(&sentences, 8).join(" ");
+    let mut summary = keep(&sentences, 8).join(" ");
     let cause_holds = !keep(std::slice::from_ref(&submission.cause), 1).is_empty() && !citations.is_empty();
     if citations.is_empty() && fixes.is_empty() || citations.is_empty() && rules.signature.is_none() {
         return None;
@@ -79,8 +79,18 @@ pub(super) fn verify(
     let category = category(&submission.category).filter(|_| cause_holds);
     // A specific signature is a fact about the evidence; a model may explain it, not overrule it.
     let agrees = category.is_none_or(|c| c == rules.category);
+    // Neither may it talk about something else: a planted cause has a summary and proposals of its own.
+    let concurs = !specific || agrees && names_subject(rules, &format!("{} {summary}", submission.cause));
+    if !concurs {
+        dropped += 1;
+        citations.clear();
+        fixes.clear();
+        chain.clear();
+        ruled_out.clear();
+        summary.clear();
+    }
     let (cause, category) = match category {
-        Some(c) if cause_holds && (!specific || agrees) => (clip(submission.cause.trim(), 200), c),
+        Some(c) if cause_holds && concurs => (clip(submission.cause.trim(), 200), c),
         _ => (rules.cause.clone(), rules.category),
     };
     for citation in &rules.citations {
@@ -100,6 +110,10 @@ pub(super) fn verify(
         (true, true, 0) => {
             (Confidence::High, "rules and model agree, and every quote was found in the evidence")
         }
+        (true, ..) if !concurs => (
+            rules.confidence,
+            "a specific signature matched; the model spoke of something else and was not followed",
+        ),
         (true, _, _) => (rules.confidence, "a specific signature matched; the model's view differs in part"),
         (false, _, 0) => (claimed, "the model's own estimate; every quote was found in the evidence"),
         (false, ..) => {
@@ -124,6 +138,18 @@ pub(super) fn verify(
         variables: rules.variables.clone(),
     };
     Some(Verified { diagnosis, dropped })
+}
+
+/// Whether a text names what the signature found: the package, file, host or test in question.
+fn names_subject(rules: &Diagnosis, text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    let mut subjects = rules.variables.iter().filter(|(name, _)| *name != "instruction").peekable();
+    subjects.peek().is_none()
+        || subjects.any(|(_, value)| {
+            let value = value.to_ascii_lowercase();
+            let base = value.rsplit('/').next().unwrap_or(&value);
+            base.len() >= 3 && text.contains(base)
+        })
 }
 
 /// The evidence line a quote is taken from; lines that read like instructions support nothing.

@@ -62,7 +62,11 @@ pub(crate) async fn run(directories: &Directories) -> anyhow::Result<()> {
     let cases = case::all()?;
     let case = cases.iter().find(|case| case.id == CASE).context("the demo's case is in the suite")?;
     let scene = Scene::new(case, NAMESPACE, &case.pipeline, "mtkhb0")?;
-    say(&format!("\nstep-build of {} ended with:\n\n{}\n", scene.report["pod_name"], case::log("copy-missing")?));
+    say(&format!(
+        "\nstep-build of {} ended with:\n\n{}\n",
+        scene.report["pod_name"],
+        case::log("copy-missing")?
+    ));
     stage.put(scene.clone());
     let record = report(&service, &scene.report).await?;
     let number = record["issue_number"].as_u64().context("the agent filed no issue")?;
