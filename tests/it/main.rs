@@ -2,6 +2,7 @@
 
 mod agent;
 mod ansible;
+mod boundaries;
 mod catalogs;
 mod checkout;
 mod collections;

@@ -73,6 +73,12 @@ pub enum ClientError {
     Build(#[source] reqwest::Error),
 }
 
+/// Connections kept to a host that nobody uses just now.
+const IDLE: usize = 2;
+
+/// How long they are kept: hundreds of tenants have a Gitea each.
+const IDLE_TIME: Duration = Duration::from_secs(15);
+
 /// Builds a client: connects within 10 s, follows redirects within the same origin only.
 ///
 /// A redirect to another origin is an error rather than a way to hand a token to a stranger.
@@ -84,6 +90,8 @@ pub fn client(settings: &ClientSettings) -> Result<Client, ClientError> {
     let mut builder = Client::builder()
         .user_agent(&settings.user_agent)
         .connect_timeout(Duration::from_secs(10))
+        .pool_max_idle_per_host(IDLE)
+        .pool_idle_timeout(IDLE_TIME)
         .redirect(redirect::Policy::custom(same_origin))
         .tls_danger_accept_invalid_certs(!settings.verify);
     if let Some(timeout) = settings.timeout {

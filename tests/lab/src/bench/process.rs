@@ -53,7 +53,7 @@ pub(super) fn run(command: &mut Command) -> anyhow::Result<Finished> {
     let (mut peak, mut connections) = (0, Connections::new());
     for sample in 0_u32.. {
         peak = memory(pid).unwrap_or(peak);
-        if sample % COUNT_EVERY == 0 {
+        if sample % COUNT_EVERY == COUNT_EVERY - 1 {
             for (peer, open) in connections::open(pid.as_raw_nonzero().get()) {
                 let most: &mut usize = connections.entry(peer).or_default();
                 *most = open.max(*most);
