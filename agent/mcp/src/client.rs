@@ -257,7 +257,11 @@ impl Client {
             return Err(ConnectError::Recently { url: self.endpoint.shown(), reason: reason.to_owned() });
         }
         connection.session = None;
-        let opened = Session::open(&self.http, &self.endpoint, CONNECT).await;
+        // A session outlives the report that needs it first. In a task of its own, its spans are not below that
+        // report's, which would stay open with them.
+        let (http, endpoint) = (self.http.clone(), self.endpoint.clone());
+        let opening = tokio::spawn(async move { Session::open(&http, &endpoint, CONNECT).await });
+        let opened = opening.await.expect("opening a session does not panic, and nobody aborts it");
         if let Some(observer) = &self.observer {
             observer.answers(&self.endpoint.name, opened.is_ok());
         }
