@@ -1,11 +1,20 @@
 //! Secrets: made at random, and kept out of everything people read.
 
-use std::{borrow::Cow, sync::RwLock};
+use std::{
+    borrow::Cow,
+    fmt::Write as _,
+    ops::Range,
+    sync::{PoisonError, RwLock},
+};
 
+use aho_corasick::AhoCorasick;
 use secrecy::{ExposeSecret, SecretString};
 
 /// Values shorter than this are not masked: they would blank out ordinary words.
 const SHORTEST_MASKED: usize = 6;
+
+/// So many spellings are looked for one by one before an automaton is made for them.
+const NEWEST: usize = 60;
 
 /// `bytes` random bytes from the operating system, as lower-case hex (two characters a byte).
 ///
@@ -16,7 +25,6 @@ pub fn random_hex(bytes: usize) -> SecretString {
     let mut buffer = vec![0_u8; bytes];
     getrandom::fill(&mut buffer).expect("the operating system provides randomness");
     SecretString::from(buffer.iter().fold(String::with_capacity(bytes * 2), |mut text, byte| {
-        use std::fmt::Write as _;
         write!(text, "{byte:02x}").expect("writing to a string succeeds");
         text
     }))
@@ -62,7 +70,51 @@ pub fn is_random_password(password: &SecretString) -> bool {
 /// echo what they were sent.
 #[derive(Debug, Default)]
 pub struct Redactor {
-    known: RwLock<Vec<SecretString>>,
+    known: RwLock<Known>,
+}
+
+/// Everything to hide, in all its spellings. A run of hundreds of tenants knows thousands, and cleans every line it
+/// prints: most are found by one automaton; the newest are looked for one by one until it is worth making it anew.
+#[derive(Debug, Default)]
+struct Known {
+    spellings: Vec<SecretString>,
+    automaton: Option<AhoCorasick>,
+    /// So many of the spellings are in the automaton.
+    covered: usize,
+}
+
+impl Known {
+    fn add(&mut self, spelling: String) {
+        if self.spellings.iter().any(|known| known.expose_secret() == spelling) {
+            return;
+        }
+        self.spellings.push(SecretString::from(spelling));
+        if self.spellings.len() - self.covered > NEWEST + self.covered / 8 {
+            let all = self.spellings.iter().map(ExposeSecret::expose_secret);
+            // without an automaton all are looked for one by one, and found as well
+            self.automaton = AhoCorasick::new(all).ok();
+            self.covered = self.automaton.as_ref().map_or(0, |_| self.spellings.len());
+        }
+    }
+
+    /// Where secrets stand in a text, overlapping ones as one, in order.
+    fn found(&self, text: &str) -> Vec<Range<usize>> {
+        let newest = self.spellings[self.covered..].iter();
+        let one_by_one = newest.flat_map(|spelling| {
+            text.match_indices(spelling.expose_secret()).map(|(at, found)| at..at + found.len())
+        });
+        let at_once = self.automaton.iter().flat_map(|all| all.find_overlapping_iter(text));
+        let mut found: Vec<_> = one_by_one.chain(at_once.map(|found| found.range())).collect();
+        found.sort_unstable_by_key(|range| range.start);
+        found.dedup_by(|next, last| {
+            let overlap = next.start < last.end;
+            if overlap {
+                last.end = last.end.max(next.end);
+            }
+            overlap
+        });
+        found
+    }
 }
 
 impl Redactor {
@@ -77,45 +129,44 @@ impl Redactor {
         if plain.len() < SHORTEST_MASKED {
             return;
         }
-        let mut known = self.known.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if known.iter().any(|other| other.expose_secret() == plain) {
-            return;
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        for spelling in spellings(plain) {
+            known.add(spelling);
         }
-        known.push(SecretString::from(plain.to_owned()));
-        // longest first: a secret that contains another must go as a whole
-        known.sort_by_key(|value| std::cmp::Reverse(value.expose_secret().len()));
     }
 
     /// `text` with every known secret replaced by `***`.
     pub fn clean<'text>(&self, text: &'text str) -> Cow<'text, str> {
-        let known = self.known.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mut clean = Cow::Borrowed(text);
-        for secret in known.iter() {
-            for spelling in spellings(secret.expose_secret()) {
-                if clean.contains(&spelling) {
-                    clean = Cow::Owned(clean.replace(&spelling, "***"));
-                }
-            }
+        let found = self.known.read().unwrap_or_else(PoisonError::into_inner).found(text);
+        if found.is_empty() {
+            return Cow::Borrowed(text);
         }
-        clean
+        let mut clean = String::with_capacity(text.len());
+        let mut from = 0;
+        for range in found {
+            clean.push_str(&text[from..range.start]);
+            clean.push_str("***");
+            from = range.end;
+        }
+        clean.push_str(&text[from..]);
+        Cow::Owned(clean)
     }
 }
 
-fn spellings(secret: &str) -> Vec<String> {
-    let mut all = vec![secret.to_owned(), base64(secret.as_bytes())];
-    let percent: String = secret
-        .bytes()
-        .map(|byte| match byte {
+fn spellings(secret: &str) -> [String; 3] {
+    let percent = secret.bytes().fold(String::with_capacity(secret.len()), |mut text, byte| {
+        match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                char::from(byte).to_string()
+                text.push(char::from(byte));
             }
-            other => format!("%{other:02X}"),
-        })
-        .collect();
-    if percent != secret {
-        all.push(percent);
-    }
-    all
+            other => {
+                // Writing to a string cannot fail.
+                let _ = write!(text, "%{other:02X}");
+            }
+        }
+        text
+    });
+    [secret.to_owned(), base64(secret.as_bytes()), percent]
 }
 
 fn base64(bytes: &[u8]) -> String {
@@ -139,6 +190,21 @@ mod tests {
         for other in ["", "p7Q", "correct horse battery staple!", "paaaaaaaaaaaaaaaaaaaaaaaaaa8Q"] {
             assert!(!is_random_password(&SecretString::from(other)), "{other}");
         }
+    }
+
+    #[test]
+    fn secrets_are_hidden_whole_however_many_are_known_and_however_they_overlap() {
+        let redactor = Redactor::new();
+        for number in 0..500 {
+            redactor.learn(&SecretString::from(format!("password-{number:04}")));
+            redactor.learn(&SecretString::from(format!("the-password-{number:04}-of-another")));
+            let text = format!("a password-{number:04}, the-password-{number:04}-of-another, password-0000.");
+            assert_eq!(redactor.clean(&text), "a ***, ***, ***.");
+        }
+        redactor.learn(&SecretString::from("straddling-pass"));
+        assert_eq!(redactor.clean("straddling-password-0007"), "***", "overlapping ones leave no rest");
+        assert_eq!(redactor.clean("password-0501 and nothing else"), "password-0501 and nothing else");
+        assert!(matches!(redactor.clean("nothing"), Cow::Borrowed("nothing")));
     }
 
     proptest! {
