@@ -306,8 +306,13 @@ impl Plan<'_, '_> {
             let name = name_of(&pod);
             self.status("Pod", &name, &objects::pod_lines(&pod));
             for step in objects::failed_containers(&pod, None) {
-                let previous = step.restarted;
-                let result = self.cluster.log(&step.pod, &step.container, TAIL, previous).await;
+                let mut previous = step.restarted;
+                let mut result = self.cluster.log(&step.pod, &step.container, TAIL, previous).await;
+                // The node may not have kept it; what is there now may have failed in the same way.
+                if previous && !matches!(&result, Ok(text) if !text.is_empty()) {
+                    previous = false;
+                    result = self.cluster.log(&step.pod, &step.container, TAIL, previous).await;
+                }
                 self.log(&step, result, previous);
             }
             self.evidence.notes.push(format!(
