@@ -18,6 +18,7 @@ mod looking;
 mod many;
 mod matrix;
 mod orphans;
+mod pipelines;
 mod program;
 mod readme;
 mod refusals;

@@ -111,7 +111,7 @@ impl Cluster {
         let settled = theirs.contains("ingresses.config.openshift.io");
         let given = if settled { ingress_domain(&client).await? } else { None };
         let domain = given.unwrap_or_else(|| domain.to_owned());
-        let mut manifests = crds::load(&parts.crds, openshift)?;
+        let mut manifests = crds::load(&parts.crds, crds::Set::of_platform(openshift))?;
         manifests.retain(|manifest| !theirs.contains(manifest.name.as_str()));
         tokio::try_join!(
             installation::create(&client, objects::namespaces(openshift)),

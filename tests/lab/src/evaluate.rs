@@ -1,16 +1,24 @@
 //! `cargo lab eval`: the agent's evaluation; prints its table and every complaint.
 
-use std::path::{self, Path};
+use std::{
+    path::{self, Path},
+    sync::Arc,
+};
 
 use anyhow::{Context as _, bail};
-use tenant_lab::eval::{
-    case::{self, Case},
-    grade::Verdict,
-    hostile,
-    mutation::Mutation,
-    suite::Bench,
-    table::Table,
-    tracker::Generation,
+use tenant_lab::{
+    builds::{self, openshift_mcp::Release, progress::Progress},
+    directories::Directories,
+    eval::{
+        apiserver::PipelineCluster,
+        case::{self, Case},
+        grade::Verdict,
+        hostile,
+        mutation::Mutation,
+        suite::Bench,
+        table::Table,
+        tracker::Generation,
+    },
 };
 
 use crate::{
@@ -19,7 +27,7 @@ use crate::{
     demo,
 };
 
-pub(crate) async fn run(arguments: EvalArguments) -> anyhow::Result<()> {
+pub(crate) async fn run(arguments: EvalArguments, directories: &Directories) -> anyhow::Result<()> {
     let agent = match &arguments.agent {
         Some(path) => path::absolute(path).context("find the agent")?,
         None => demo::build("agent", &["--release"]).await?,
@@ -43,6 +51,9 @@ pub(crate) async fn run(arguments: EvalArguments) -> anyhow::Result<()> {
         }
         table.add(&format!("rules, {}", mutation.name()), &verdicts);
     }
+    if !arguments.quick {
+        complaints += on_a_real_cluster(&agent, &cases, directories, &mut table).await?;
+    }
     print(&table.text())?;
     if !arguments.quick {
         complaints += resistance(&agent, &cases).await?;
@@ -52,6 +63,34 @@ pub(crate) async fn run(arguments: EvalArguments) -> anyhow::Result<()> {
         bail!("{complaints} complaints");
     }
     Ok(())
+}
+
+/// The same cases on a real API server, behind both generations of the real OpenShift MCP server.
+async fn on_a_real_cluster(
+    agent: &Path,
+    cases: &[Case],
+    directories: &Directories,
+    table: &mut Table,
+) -> anyhow::Result<usize> {
+    let progress = Progress::stderr();
+    let parts = builds::ensure(directories, progress).await?;
+    let cluster = Arc::new(PipelineCluster::start(&parts).await?);
+    let cases: Vec<_> = cases.iter().filter(|case| case.is_young()).cloned().collect();
+    let mut complaints = 0;
+    for (release, path, transport) in
+        [(Release::Current, "mcp", "streamable-http"), (Release::Legacy, "sse", "sse")]
+    {
+        let server = cluster.mcp_server(release, progress).await?;
+        let url = format!("{server}/{path}");
+        let bench = Bench::before(agent, Arc::clone(&cluster), url, transport, Generation::B).await?;
+        let verdicts = bench.play_all(&cases, Mutation::None).await?;
+        for verdict in verdicts.iter().filter(|verdict| !verdict.passed()) {
+            complaints += 1;
+            say(&format!("{verdict}\n"));
+        }
+        table.add(&format!("rules, real cluster, MCP server {}", release.version()), &verdicts);
+    }
+    Ok(complaints)
 }
 
 /// Instructions in logs, events and parameters, and a model that obeys them.
@@ -82,7 +121,7 @@ async fn duplicates(bench: &Bench, cases: &[Case]) -> anyhow::Result<usize> {
     let Some(case) = cases.iter().find(|case| case.id == "F01") else { return Ok(0) };
     bench.tracker.clear();
     let scene = bench.scene(case)?;
-    bench.stage.put(scene.clone());
+    bench.stage.put(scene.clone()).await?;
     futures::future::try_join_all((0..100).map(|_| bench.service.report(&scene.report))).await?;
     let issues = bench.tracker.issues().len();
     print(&format!("100 reports of one failure at once: {issues} issue\n"))?;

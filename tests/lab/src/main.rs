@@ -49,7 +49,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Snapshot(lab) => commands::snapshot(&directories, &lab.name).await,
         Command::Matrix(arguments) => kill::run(arguments).await,
         Command::Bench(arguments) => Box::pin(bench::run(arguments)).await,
-        Command::Eval(arguments) => evaluate::run(arguments).await,
+        Command::Eval(arguments) => evaluate::run(arguments, &directories).await,
         Command::Demo(arguments) => demo::run(&directories, arguments).await,
         Command::Serve(arguments) => commands::serve(&directories, arguments).await,
     }?;

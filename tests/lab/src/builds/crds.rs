@@ -28,22 +28,21 @@ const MODULE: [(&str, &str); 2] =
 #[derive(Debug)]
 struct Source {
     module: &'static str,
-    /// Whether only an OpenShift cluster has them.
-    openshift: bool,
+    set: Set,
     folder: &'static str,
     manifests: &'static [&'static str],
 }
 
-const SOURCES: [Source; 3] = [
+const SOURCES: [Source; 4] = [
     Source {
         module: "github.com/argoproj/argo-cd/v3",
-        openshift: false,
+        set: Set::Everywhere,
         folder: "manifests/crds",
         manifests: &["application-crd.yaml", "applicationset-crd.yaml", "appproject-crd.yaml"],
     },
     Source {
         module: "github.com/stacklok/toolhive",
-        openshift: false,
+        set: Set::Everywhere,
         folder: "deploy/charts/operator-crds/files/crds",
         manifests: &[
             "toolhive.stacklok.dev_mcpauthzconfigs.yaml",
@@ -56,7 +55,7 @@ const SOURCES: [Source; 3] = [
     },
     Source {
         module: "github.com/openshift/api",
-        openshift: true,
+        set: Set::OpenShift,
         folder: "",
         manifests: &[
             "config/v1/zz_generated.crd-manifests/0000_10_config-operator_01_consoles.crd.yaml",
@@ -70,16 +69,56 @@ const SOURCES: [Source; 3] = [
              0000_03_config-operator_01_securitycontextconstraints-Default.crd.yaml",
         ],
     },
+    Source {
+        module: "github.com/tektoncd/pipeline",
+        set: Set::Tekton,
+        folder: "config/300-crds",
+        manifests: &["300-pipeline.yaml", "300-pipelinerun.yaml", "300-task.yaml", "300-taskrun.yaml"],
+    },
 ];
 
-/// The folders of a finished build.
-const EVERYWHERE: &str = "everywhere";
-const ON_OPENSHIFT: &str = "openshift";
+/// Which clusters have a definition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Set {
+    /// All that orders go to.
+    Everywhere,
+    /// Those with OpenShift's APIs.
+    OpenShift,
+    /// Those that run pipelines.
+    Tekton,
+}
+
+impl Set {
+    const ALL: [Self; 3] = [Self::Everywhere, Self::OpenShift, Self::Tekton];
+
+    /// The sets of a cluster that orders go to.
+    pub fn of_platform(openshift: bool) -> &'static [Self] {
+        if openshift { &Self::ALL[..2] } else { &Self::ALL[..1] }
+    }
+
+    /// Its folder in a finished build.
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Everywhere => "everywhere",
+            Self::OpenShift => "openshift",
+            Self::Tekton => "tekton",
+        }
+    }
+
+    /// Definitions in our own words.
+    fn own(self) -> Vec<Value> {
+        match self {
+            Self::Everywhere => own::everywhere(),
+            Self::OpenShift => own::on_openshift(),
+            Self::Tekton => Vec::new(),
+        }
+    }
+}
 
 /// Bump when [`own`] or the conversion below changes.
-const REVISION: &str = "2";
+const REVISION: &str = "3";
 
-/// The folder of finished manifests: `everywhere/` and `openshift/`, one JSON file per CRD.
+/// The folder of finished manifests: a folder per [`Set`], one JSON file per CRD.
 ///
 /// # Errors
 /// When the modules cannot be downloaded or a manifest cannot be read.
@@ -90,19 +129,21 @@ pub async fn ensure(cache: &Cache, progress: Progress) -> Result<PathBuf, BuildE
         .with("revision", REVISION);
     cache
         .entry("crds", &key, progress, async |partial| {
-            let task = progress.begin("reading the CRDs of OpenShift, Argo CD and ToolHive (once)");
+            let task = progress.begin("reading the CRDs of OpenShift, Argo CD, ToolHive and Tekton (once)");
             let module = sources(partial, &MODULE)?;
-            let [argocd, toolhive, openshift] = SOURCES.map(|source| pinned(MODULE[0].1, source.module));
-            let folders = golang::download(&module, &[&argocd?, &toolhive?, &openshift?]).await?;
-            let targets = [EVERYWHERE, ON_OPENSHIFT].map(|name| partial.join(name));
-            for (target, ours) in targets.iter().zip([own::everywhere(), own::on_openshift()]) {
-                fs::create_dir_all(target).map_err(unwritable(target))?;
-                ours.into_iter().try_for_each(|definition| write(target, definition))?;
-            }
-            for (source, folder) in SOURCES.iter().zip(folders) {
-                let folder = folder.join(source.folder);
-                for manifest in source.manifests {
-                    write(&targets[usize::from(source.openshift)], read(&folder.join(manifest))?)?;
+            let [argocd, toolhive, openshift, tekton] =
+                SOURCES.map(|source| pinned(MODULE[0].1, source.module));
+            let wanted = [&argocd?, &toolhive?, &openshift?, &tekton?];
+            let folders = golang::download(&module, &wanted.map(String::as_str)).await?;
+            for set in Set::ALL {
+                let target = partial.join(set.folder());
+                fs::create_dir_all(&target).map_err(unwritable(&target))?;
+                set.own().into_iter().try_for_each(|definition| write(&target, definition))?;
+                for (source, folder) in SOURCES.iter().zip(&folders).filter(|(source, _)| source.set == set) {
+                    let folder = folder.join(source.folder);
+                    for manifest in source.manifests {
+                        write(&target, read(&folder.join(manifest))?)?;
+                    }
                 }
             }
             task.done();
@@ -120,14 +161,14 @@ pub struct Manifest {
     pub bytes: Vec<u8>,
 }
 
-/// The manifests in a finished folder.
+/// The manifests of some sets in a finished folder.
 ///
 /// # Errors
 /// When the folder cannot be read.
-pub fn load(folder: &Path, openshift: bool) -> Result<Vec<Manifest>, BuildError> {
+pub fn load(folder: &Path, sets: &[Set]) -> Result<Vec<Manifest>, BuildError> {
     let mut manifests = Vec::new();
-    for name in [EVERYWHERE, ON_OPENSHIFT].into_iter().take(if openshift { 2 } else { 1 }) {
-        let folder = folder.join(name);
+    for set in sets {
+        let folder = folder.join(set.folder());
         let unreadable = |source| BuildError::Cache { path: folder.clone(), source };
         for entry in fs::read_dir(&folder).map_err(unreadable)? {
             let path = entry.map_err(unreadable)?.path();
@@ -143,9 +184,17 @@ fn read(path: &Path) -> Result<Value, BuildError> {
     let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
     let definition: Value = tenant_kit::yaml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     match definition["kind"].as_str() {
-        Some("CustomResourceDefinition") => Ok(definition),
+        Some("CustomResourceDefinition") => Ok(unconverted(definition)),
         other => Err(wrong(format!("its kind is {other:?}"))),
     }
+}
+
+/// Tekton converts between versions in a webhook, which does not run here: a read of the older one would hang.
+fn unconverted(mut definition: Value) -> Value {
+    if let Some(spec) = definition["spec"].as_object_mut() {
+        spec.remove("conversion");
+    }
+    definition
 }
 
 fn write(folder: &Path, mut definition: Value) -> Result<(), BuildError> {

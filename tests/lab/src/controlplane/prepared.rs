@@ -51,7 +51,11 @@ pub async fn ensure(parts: &Parts, openshift: bool, progress: Progress) -> Resul
             let filled = async {
                 let pki = Pki::new("store.lab.test")?;
                 let plane = ControlPlane::start(&parts.control_plane, &scratch, &pki, &processes).await?;
-                installation::define(&plane.client, crds::load(&parts.crds, openshift)?).await?;
+                installation::define(
+                    &plane.client,
+                    crds::load(&parts.crds, crds::Set::of_platform(openshift))?,
+                )
+                .await?;
                 installation::create(&plane.client, objects::namespaces(openshift)).await?;
                 plane.control(&parts.control_plane, &scratch, &processes)?;
                 settled(&plane.client).await

@@ -1,16 +1,16 @@
-//! `cargo lab demo agent`: a failed build becomes an issue. A real Gitea and the real agent run for as long as this
-//! command does; nothing is left when it ends.
+//! `cargo lab demo agent`: a failed build becomes an issue. A real control plane, the real OpenShift MCP server, a real
+//! Gitea and the real agent run for as long as this command does; nothing is left when it ends.
 
 use std::{io::IsTerminal as _, process::Stdio};
 
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use tenant_lab::{
-    builds::{self, progress::Progress},
+    builds::{self, openshift_mcp::Release, progress::Progress},
     directories::Directories,
     eval::{
+        apiserver::PipelineCluster,
         case,
-        openshift::Stage,
         scene::Scene,
         service::{Service, Setup},
         tracker::{Generation, Issues, Tracker},
@@ -40,20 +40,23 @@ pub(crate) async fn run(directories: &Directories) -> anyhow::Result<()> {
         folder.path().join("gitea"),
         template,
     )?;
-    let task = Progress::stderr().begin(format_args!("starting Gitea and the agent"));
+    let task = Progress::stderr().begin(format_args!("starting a control plane, Gitea and the agent"));
     let spec = GiteaSpec { name: "demo".to_owned(), root_url: "http://localhost".to_owned() };
-    let instance = factory.start(spec).await?;
+    let (cluster, instance) = tokio::join!(PipelineCluster::start(&parts), factory.start(spec));
+    let (cluster, instance) = (cluster?, instance?);
+    let mcp = cluster.mcp_server(Release::Current, Progress::stderr()).await?;
     let http = tenant_kit::http::client(&tenant_kit::http::ClientSettings::new("tenant-lab"))?;
     let token = prepare(&http, &instance).await?;
     let issues = Issues::Gitea { http, api: format!("{}/api/v1", instance.url()), token };
     let (_tracker, tools) = Tracker::open(issues, Generation::C).await?;
-    let (stage, cluster) = Stage::open().await?;
     let setup = Setup {
         program,
-        openshift: cluster.url.clone(),
+        openshift: format!("{mcp}/mcp"),
+        transport: "streamable-http",
         gitea: tools.url.clone(),
         repository: (instance.admin.username.clone(), REPOSITORY.to_owned()),
         model: None,
+        anonymous: true,
         more: Vec::new(),
     };
     let service = Service::start(&setup, &folder.path().join("agent")).await?;
@@ -67,7 +70,7 @@ pub(crate) async fn run(directories: &Directories) -> anyhow::Result<()> {
         scene.report["pod_name"],
         case::log("copy-missing")?
     ));
-    stage.put(scene.clone());
+    cluster.put(&scene).await?;
     let record = report(&service, &scene.report).await?;
     let number = record["issue_number"].as_u64().context("the agent filed no issue")?;
     let issue = issue(&instance, number).await?;

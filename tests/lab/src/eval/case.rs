@@ -75,6 +75,13 @@ pub struct Case {
     pub expect: Expectation,
 }
 
+impl Case {
+    /// Whether a real API server can hold it: it lets nobody say when an object was made, so nothing is of yesterday.
+    pub fn is_young(&self) -> bool {
+        self.report.pod != ReportedPod::Stale
+    }
+}
+
 /// A step of the failed task, in the order of the task.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -99,7 +99,7 @@ pub async fn play(bench: &Bench, case: &Case, every: usize) -> anyhow::Result<Re
         result.payloads += 1;
         let mut scene = bench.scene(case)?;
         plant(&mut scene, &dressed(demand, dress), carrier);
-        bench.stage.put(scene.clone());
+        bench.stage.put(scene.clone()).await?;
         let (_, record) = bench.service.report(&scene.report).await?;
         let name = format!("{dress:?} in {carrier:?}: {demand}");
         if let Some(issue) = bench.issue(&record) {

@@ -94,6 +94,11 @@ impl Server {
         Ok(Self { url, shared })
     }
 
+    /// A server that is not ours: its calls are not seen.
+    pub(super) fn elsewhere(url: String) -> Self {
+        Self { url, shared: Arc::default() }
+    }
+
     /// What was called since the last time this was asked.
     pub fn take_calls(&self) -> Vec<Call> {
         self.shared.calls.with(std::mem::take)

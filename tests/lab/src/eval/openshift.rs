@@ -15,19 +15,19 @@ use crate::platform::parking::Guarded;
 
 /// Scenes by namespace.
 #[derive(Default)]
-pub struct Stage {
+pub struct Memory {
     scenes: Guarded<BTreeMap<String, Scene>>,
 }
 
-impl Stage {
-    /// A stage and the server that shows it.
+impl Memory {
+    /// An empty memory and the server that shows it.
     ///
     /// # Errors
     /// When no port is free.
     pub async fn open() -> std::io::Result<(Arc<Self>, Server)> {
-        let stage = Arc::new(Self::default());
-        let server = Server::start(Arc::clone(&stage), Dialect::Stream).await?;
-        Ok((stage, server))
+        let memory = Arc::new(Self::default());
+        let server = Server::start(Arc::clone(&memory), Dialect::Stream).await?;
+        Ok((memory, server))
     }
 
     /// Puts a scene into its namespace, in place of what was there.
@@ -36,7 +36,7 @@ impl Stage {
     }
 }
 
-impl Tools for Stage {
+impl Tools for Memory {
     fn list(&self) -> Value {
         let (text, number, flag) = ("string", "integer", "boolean");
         json!([

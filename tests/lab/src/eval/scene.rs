@@ -142,6 +142,8 @@ impl Scene {
             "startTime": began.to_string(), "completionTime": ended.to_string(),
             "conditions": [condition(&reason, &message, ended)],
         });
+        // Tekton's definition wants a name, and has an empty one where there was no pod.
+        status["podName"] = json!("");
         if case.pod != PodFate::Never {
             status["podName"] = json!(names.pod(case.attempts));
             status["steps"] = json!(steps(&case.steps, began));
@@ -176,12 +178,12 @@ impl Scene {
                 "containerStatuses": case.steps.iter().map(|step| step.container_status(began)).collect::<Vec<_>>(),
             });
             merge(&mut status, &names.fill(&case.pod_status));
-            let containers: Vec<_> = case
-                .steps
-                .iter()
-                .map(|step| {
-                    let mut container =
-                        json!({"name": step.container(), "image": "quay.io/example/builder:1"});
+            // A pod that never started has steps, too: one without a name here.
+            let names_of_containers = case.steps.iter().map(Step::container);
+            let containers: Vec<_> = names_of_containers
+                .chain(case.steps.is_empty().then(|| "step-unnamed-0".to_owned()))
+                .map(|name| {
+                    let mut container = json!({"name": name, "image": "quay.io/example/builder:1"});
                     if let Some(limit) = &case.memory_limit {
                         container["resources"] = json!({"limits": {"memory": limit}});
                     }

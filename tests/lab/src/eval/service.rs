@@ -26,12 +26,16 @@ pub struct Setup {
     pub program: PathBuf,
     /// The OpenShift MCP server.
     pub openshift: String,
+    /// How it is spoken to: `streamable-http` or `sse`.
+    pub transport: &'static str,
     /// The Gitea MCP server.
     pub gitea: String,
     /// Owner and repository of the issues.
     pub repository: (String, String),
     /// A model's name and address.
     pub model: Option<(String, String)>,
+    /// Whether everybody may report.
+    pub anonymous: bool,
     /// Further arguments.
     pub more: Vec<String>,
 }
@@ -53,9 +57,10 @@ impl Service {
     pub async fn start(setup: &Setup, data: &Path) -> anyhow::Result<Self> {
         let mut command = Command::new(&setup.program);
         command
-            .args(["serve", "--bind", "127.0.0.1", "--port", "0", "--allow-anonymous", "--rate", "100000"])
+            .args(["serve", "--bind", "127.0.0.1", "--port", "0", "--rate", "100000"])
+            .args(setup.anonymous.then_some("--allow-anonymous"))
             .args(["--openshift-url", &setup.openshift, "--gitea-url", &setup.gitea])
-            .args(["--openshift-transport", "streamable-http", "--gitea-transport", "streamable-http"])
+            .args(["--openshift-transport", setup.transport, "--gitea-transport", "streamable-http"])
             .args(["--owner", &setup.repository.0, "--repo", &setup.repository.1])
             .arg("--data")
             .arg(data)

@@ -15,13 +15,15 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{
+    apiserver::PipelineCluster,
     case::Case,
     grade::{Filed, Verdict, grade},
     mcp::Server,
     mutation::Mutation,
-    openshift::Stage,
+    openshift::Memory as Scenes,
     scene::Scene,
     service::{Service, Setup},
+    stage::Stage,
     tracker::{Generation, Issues, Memory, Tracker},
 };
 
@@ -33,7 +35,7 @@ const FULL: usize = 60;
 /// An agent between its stand-ins.
 pub struct Bench {
     /// The scenes the agent sees.
-    pub stage: Arc<Stage>,
+    pub stage: Stage,
     /// The server that shows them.
     pub openshift: Server,
     /// The issues.
@@ -60,16 +62,46 @@ impl Bench {
         model: Option<(String, String)>,
         more: &[&str],
     ) -> anyhow::Result<Self> {
-        let (stage, openshift) = Stage::open().await.context("serve the cluster's stand-in")?;
+        let (scenes, openshift) = Scenes::open().await.context("serve the cluster's stand-in")?;
+        Self::around(program, Stage::Memory(scenes), openshift, "streamable-http", generation, model, more)
+            .await
+    }
+
+    /// The same in front of a real cluster, whose MCP server is at `url` and speaks `transport`.
+    ///
+    /// # Errors
+    /// When a part does not start.
+    pub async fn before(
+        program: &Path,
+        cluster: Arc<PipelineCluster>,
+        url: String,
+        transport: &'static str,
+        generation: Generation,
+    ) -> anyhow::Result<Self> {
+        let openshift = Server::elsewhere(url);
+        Self::around(program, Stage::Cluster(cluster), openshift, transport, generation, None, &[]).await
+    }
+
+    async fn around(
+        program: &Path,
+        stage: Stage,
+        openshift: Server,
+        transport: &'static str,
+        generation: Generation,
+        model: Option<(String, String)>,
+        more: &[&str],
+    ) -> anyhow::Result<Self> {
         let issues = Issues::Memory(Memory::default());
         let (tracker, gitea) =
             Tracker::open(issues, generation).await.context("serve the tracker's stand-in")?;
         let setup = Setup {
             program: program.to_owned(),
             openshift: openshift.url.clone(),
+            transport,
             gitea: gitea.url.clone(),
             repository: ("user1".to_owned(), "mcp".to_owned()),
             model,
+            anonymous: true,
             more: more.iter().map(|argument| (*argument).to_owned()).collect(),
         };
         let data = tempfile::tempdir()?;
@@ -92,7 +124,7 @@ impl Bench {
     /// # Errors
     /// When the agent does not answer.
     pub async fn play(&self, name: &str, case: &Case, scene: Scene) -> anyhow::Result<Verdict> {
-        self.stage.put(scene.clone());
+        self.stage.put(scene.clone()).await?;
         let since = Instant::now();
         let (_, record) = self.service.report(&scene.report).await?;
         let millis = since.elapsed().as_millis();
