@@ -160,10 +160,14 @@ struct Talk<'a> {
     prompt: usize,
 }
 
-/// What to do after a turn.
+/// What came of a turn.
 enum Turn {
+    /// The end.
     Submitted(Box<Submission>),
-    Continue,
+    /// Something was looked up.
+    Learnt,
+    /// Nothing: no call that can be answered, or only ones that were.
+    Idle,
 }
 
 impl<'a> Talk<'a> {
@@ -181,10 +185,7 @@ impl<'a> Talk<'a> {
         for model in &self.advisor.models {
             self.model = model;
             match self.with(model, repository).await {
-                Ok(submission) => {
-                    self.advisor.breaker.succeeded();
-                    return Ok((submission, model.clone()));
-                }
+                Ok(submission) => return Ok((submission, model.clone())),
                 // A refused key is refused for every model; a spent budget is spent.
                 Err(stop @ (Degraded::Budget | Degraded::Model(ModelError::Refused(_)))) => return Err(stop),
                 Err(why) => last = why,
@@ -195,24 +196,22 @@ impl<'a> Talk<'a> {
         Err(last)
     }
 
+    /// After a turn that brought nothing only the submission is offered; after another one it is over.
     async fn with(&mut self, model: &str, repository: &dyn Repository) -> Result<Submission, Degraded> {
-        let mut nudges = 0;
+        let mut idle = false;
         loop {
-            let said = self.ask(model).await?;
+            let said = self.ask(model, idle).await?;
             match self.turn(said, repository).await {
-                Some(Turn::Submitted(submission)) => return Ok(*submission),
-                Some(Turn::Continue) => {}
-                None if nudges < 1 => {
-                    nudges += 1;
-                    self.messages.push(Message::User { content: prompt::NUDGE.to_owned() });
-                }
-                None => return Err(Degraded::Useless),
+                Turn::Submitted(submission) => return Ok(*submission),
+                Turn::Learnt => {}
+                Turn::Idle if !idle => idle = true,
+                Turn::Idle => return Err(Degraded::Useless),
             }
         }
     }
 
     /// One request with its retries. Counts calls and tokens.
-    async fn ask(&mut self, model: &str) -> Result<Said, Degraded> {
+    async fn ask(&mut self, model: &str, forced: bool) -> Result<Said, Degraded> {
         let mut retried = false;
         loop {
             let budget = &self.advisor.budget;
@@ -220,7 +219,8 @@ impl<'a> Talk<'a> {
             if self.calls >= budget.calls || self.tokens >= budget.tokens || left.is_zero() {
                 return Err(Degraded::Budget);
             }
-            let last = self.calls + 1 >= budget.calls || self.tokens + self.estimate() >= budget.tokens;
+            let last =
+                forced || self.calls + 1 >= budget.calls || self.tokens + self.estimate() >= budget.tokens;
             let tools = tools::definitions(last);
             let choice =
                 last.then(|| serde_json::json!({"type": "function", "function": {"name": tools::SUBMIT}}));
@@ -238,6 +238,8 @@ impl<'a> Talk<'a> {
             let asked = self.advisor.endpoint.chat(&request, budget.per_call.min(left));
             let error = match asked.instrument(span.clone()).await {
                 Ok(answer) => {
+                    // The endpoint works, whatever the model makes of it.
+                    self.advisor.breaker.succeeded();
                     let usage = answer.usage.as_ref().map(crate::model::wire::Usage::parts);
                     let (input, output) = usage.filter(|u| *u != (0, 0)).unwrap_or((self.estimate(), 0));
                     span.record("gen_ai.usage.input_tokens", input);
@@ -273,24 +275,31 @@ impl<'a> Talk<'a> {
         }
     }
 
-    /// React to what the model said; `None` if it was neither a submission nor a call.
-    async fn turn(&mut self, said: Said, repository: &dyn Repository) -> Option<Turn> {
+    /// React to what the model said.
+    async fn turn(&mut self, said: Said, repository: &dyn Repository) -> Turn {
         if !said.tool_calls.is_empty() {
-            return Some(self.native(said, repository).await);
+            return self.native(said, repository).await;
         }
         let text = said.content.unwrap_or_default();
         let value = json_of(&text);
         self.messages.push(Message::Assistant { content: Some(clipped(&text)), tool_calls: Vec::new() });
-        let value = value?;
-        if let Some(call) = text_call(&value) {
-            if call.name == tools::SUBMIT {
-                return Submission::read(&call.arguments).map(|s| Turn::Submitted(Box::new(s)));
-            }
-            let result = self.result(&call, repository).await;
-            self.messages.push(Message::User { content: format!("Result of {}:\n{result}", call.name) });
-            return Some(Turn::Continue);
+        let call = value.as_ref().and_then(text_call);
+        let submitted = match &call {
+            Some(call) if call.name == tools::SUBMIT => Submission::read(&call.arguments),
+            Some(_) => None,
+            None => value.as_ref().and_then(Submission::read),
+        };
+        if let Some(submission) = submitted {
+            return Turn::Submitted(Box::new(submission));
         }
-        Submission::read(&value).map(|s| Turn::Submitted(Box::new(s)))
+        let Some(call) = call else {
+            self.messages.push(Message::User { content: prompt::NUDGE.to_owned() });
+            return Turn::Idle;
+        };
+        let (result, learnt) = self.result(&call, repository).await;
+        self.messages
+            .push(Message::User { content: format!("Result of {}:\n{result}", clipped(&call.name)) });
+        if learnt { Turn::Learnt } else { Turn::Idle }
     }
 
     async fn native(&mut self, said: Said, repository: &dyn Repository) -> Turn {
@@ -313,20 +322,25 @@ impl<'a> Talk<'a> {
             tool_calls: calls.iter().map(echo).collect(),
         });
         // Every call is answered exactly once, whatever it asked for: servers insist on it.
+        let mut turn = Turn::Idle;
         for (tool_call_id, call) in calls {
-            let content = self.result(&call, repository).await;
+            let (content, learnt) = self.result(&call, repository).await;
             self.messages.push(Message::Tool { tool_call_id, content });
+            if learnt {
+                turn = Turn::Learnt;
+            }
         }
-        Turn::Continue
+        turn
     }
 
-    async fn result(&mut self, call: &TextCall, repository: &dyn Repository) -> String {
+    /// The answer to a call, and whether it tells the model something it did not have.
+    async fn result(&mut self, call: &TextCall, repository: &dyn Repository) -> (String, bool) {
         let key = (call.name.clone(), call.arguments.clone());
         if self.seen.contains(&key) {
-            return "You have this result already. Call submit_diagnosis now.".to_owned();
+            return ("You have this result already. Call submit_diagnosis now.".to_owned(), false);
         }
         self.seen.push(key);
-        tools::answer(call, self.evidence, repository).await
+        (tools::answer(call, self.evidence, repository).await, tools::reads(&call.name))
     }
 
     /// Tokens of the next request, at four bytes each.

@@ -64,8 +64,8 @@ pub(super) fn arguments(raw: &Value) -> Value {
     }
 }
 
-/// The JSON a message consists of: the whole message, or a fenced block at its end. JSON in the middle of
-/// prose is not an answer: a model that quotes a log line must not have the quotation taken as its word.
+/// The JSON a message consists of: the whole message, or a fenced or tagged block at its end. JSON in the middle
+/// of prose is not an answer: a model that quotes a log line must not have the quotation taken as its word.
 pub(super) fn json_of(text: &str) -> Option<Value> {
     let text = without_reasoning(text);
     let text = text.trim();
@@ -74,6 +74,9 @@ pub(super) fn json_of(text: &str) -> Option<Value> {
     }
     if let Some(value) = whole(text) {
         return Some(value);
+    }
+    if let Some(call) = tagged(text) {
+        return Some(call);
     }
     let body = text.strip_suffix("```")?.trim_end();
     let open = body.rfind("```")?;
@@ -90,6 +93,19 @@ pub(super) fn text_call(value: &Value) -> Option<TextCall> {
     let name = call.get("name")?.as_str()?.to_owned();
     let raw = call.get("arguments").or_else(|| call.get("parameters"))?;
     Some(TextCall { name, arguments: arguments(raw) })
+}
+
+/// A call at the end of a message, in the tags that templates put around calls: those of Hermes and Qwen, and
+/// `<function=NAME>ARGUMENTS</function>` of Llama 3.1.
+fn tagged(text: &str) -> Option<Value> {
+    for (open, close) in [("<tool_call>", "</tool_call>"), ("<function_call>", "</function_call>")] {
+        if let Some(body) = text.strip_suffix(close) {
+            return whole(body[body.rfind(open)? + open.len()..].trim());
+        }
+    }
+    let body = text.strip_suffix("</function>")?;
+    let (name, arguments) = body[body.rfind("<function=")? + "<function=".len()..].split_once('>')?;
+    Some(serde_json::json!({"name": name.trim(), "arguments": repaired(arguments)?}))
 }
 
 fn whole(text: &str) -> Option<Value> {
@@ -241,6 +257,8 @@ mod tests {
             r#"{"name":"search_log","arguments":{"pattern":"a{b"}}"#,
             r#"<tool_call>{"name":"search_log","parameters":{"pattern":"a{b"}}</tool_call>"#,
             r#"{"tool_calls":[{"function":{"name":"search_log","arguments":"{\"pattern\":\"a{b\"}"}}]}"#,
+            "I look.\n<tool_call>\n{\"name\":\"search_log\",\"arguments\":{\"pattern\":\"a{b\"}}\n</tool_call>",
+            r#"I look. <function=search_log>{"pattern":"a{b"}</function>"#,
         ] {
             let call = json_of(text).and_then(|v| text_call(&v)).expect(text);
             assert_eq!((call.name.as_str(), &call.arguments["pattern"]), ("search_log", &Value::from("a{b")));

@@ -168,13 +168,28 @@ async fn a_tool_call_is_answered_and_the_dialogue_goes_on() {
 }
 
 #[tokio::test]
-async fn an_endless_tool_loop_is_cut_and_the_last_turn_forces_the_submission() {
-    let (outcome, requests) = ask(vec![call("get_pod", &json!({}))]).await;
+async fn a_model_that_repeats_itself_is_offered_the_submission_only_and_then_left() {
+    let forced = |request: &Value| {
+        request["tool_choice"]["function"]["name"] == "submit_diagnosis"
+            && request["tools"].as_array().unwrap().len() == 1
+    };
+    let pod = || call("get_pod", &json!({}));
+    let (outcome, requests) = ask(vec![pod()]).await;
+    assert_eq!(outcome.degraded, Some(Degraded::Useless));
+    let seen: Vec<_> = requests.iter().map(forced).collect();
+    assert_eq!(seen, [false, false, true, false, false, true], "three turns with each of two models");
+    assert_eq!(outcome.diagnosis.author, Author::Rules);
+    let (outcome, requests) = ask(vec![pod(), pod(), call("submit_diagnosis", &good())]).await;
+    assert_eq!((outcome.degraded, requests.len()), (None, 3));
+}
+
+#[tokio::test]
+async fn a_model_that_always_finds_something_else_to_look_at_is_cut_off() {
+    let looks: Vec<_> = (0..9).map(|i| call("search_log", &json!({"pattern": i.to_string()}))).collect();
+    let (outcome, requests) = ask(looks).await;
     assert_eq!(outcome.degraded, Some(Degraded::Budget));
     assert_eq!(requests.len(), 6);
     assert_eq!(requests[5]["tool_choice"]["function"]["name"], "submit_diagnosis");
-    assert_eq!(requests[5]["tools"].as_array().unwrap().len(), 1);
-    assert_eq!(outcome.diagnosis.author, Author::Rules);
 }
 
 #[tokio::test]
@@ -252,7 +267,13 @@ async fn invented_quotes_files_and_commits_are_dropped() {
     lies["fixes"] = json!(["Edit src/secret/plan.py", "Revert deadbeefcafe", "Correct the name fastapii"]);
     let (outcome, _) = ask(vec![call("submit_diagnosis", &lies)]).await;
     assert_eq!(outcome.dropped, 3);
-    assert_eq!(outcome.diagnosis.fixes, ["Correct the name fastapii"]);
+    let fixes = &outcome.diagnosis.fixes;
+    assert_eq!(
+        fixes.last().map(String::as_str),
+        Some("Correct the name fastapii"),
+        "after what the rules propose"
+    );
+    assert!(!fixes.iter().any(|fix| fix.contains("plan.py") || fix.contains("deadbeef")), "{fixes:?}");
     let (outcome, _) =
         ask(vec![call("submit_diagnosis", &json!({"cause": "x", "quotes": ["nope nope"], "fixes": []}))])
             .await;

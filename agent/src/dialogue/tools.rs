@@ -33,6 +33,12 @@ impl Repository for NoRepository {
     }
 }
 
+/// Whether a tool of that name tells something.
+pub(super) fn reads(name: &str) -> bool {
+    let reads = ["search_log", "get_pod", "get_taskrun", "get_pipelinerun", "list_events", "read_repo_file"];
+    reads.contains(&name)
+}
+
 /// Schemas of the tools; on the last turn only the submission is left.
 pub(super) fn definitions(last: bool) -> Vec<Value> {
     let function = |name: &str, description: &str, properties: Value, required: &[&str]| {
