@@ -145,7 +145,8 @@ const AROUND: i32 = 40;
 
 /// Hits of all items, best first. The last attempt counts; earlier ones are for comparison.
 ///
-/// A time-out gives way to what the cluster says kept the run from starting.
+/// A time-out gives way to what the cluster says kept the run from starting. On a line that reads like an
+/// instruction only what is specific counts, and less than elsewhere: the name of a test may look like one.
 fn ranked(evidence: &Evidence) -> Vec<(&Item, &Hit)> {
     let last = evidence.items.iter().filter_map(attempt).max().unwrap_or(1);
     let mut all: Vec<_> = evidence
@@ -153,7 +154,14 @@ fn ranked(evidence: &Evidence) -> Vec<(&Item, &Hit)> {
         .iter()
         .filter(|i| attempt(i).is_none_or(|a| a == last))
         .flat_map(|i| i.hits.iter().map(move |h| (i, h)))
-        .filter_map(|(i, h)| score(h).map(|s| (s, i, h)))
+        .filter_map(|(i, h)| {
+            let planted = i.instructs(h.line);
+            let generic = h.record().is_none_or(|r| r.generic);
+            if planted && generic {
+                return None;
+            }
+            score(h).map(|s| (if planted { s - AROUND } else { s }, i, h))
+        })
         .collect();
     let explains = |(_, item, hit): &(i32, &Item, &Hit)| {
         let telling = hit.record().is_some_and(|r| !r.generic && !r.symptom && !r.outer);
@@ -254,11 +262,12 @@ fn from_hit(evidence: &Evidence, item: &Item, hit: &Hit, ranked: &[(&Item, &Hit)
 }
 
 fn unknown(evidence: &Evidence) -> Diagnosis {
-    let last = evidence.items.iter().rev().find(|i| !i.excerpt.lines.is_empty());
-    let tail = last.and_then(|i| {
-        let line = i.excerpt.lines.iter().rev().find(|l| !l.text.trim().is_empty())?;
-        Some((i, line))
-    });
+    let written = |i: &&Item| i.sober().any(|l| !l.text.trim().is_empty());
+    let log = |i: &&Item| matches!(i.source, Source::Log { .. });
+    // Items of the last attempt come first.
+    let last = evidence.items.iter().filter(log).find(written);
+    let last = last.or_else(|| evidence.items.iter().rev().find(written));
+    let tail = last.and_then(|i| Some((i, i.sober().rev().find(|l| !l.text.trim().is_empty())?)));
     let empty = evidence.items.iter().all(|i| i.excerpt.total == 0);
     let cause = match tail {
         Some((_, line)) => format!("unknown; the last line is: {}", clip(line.text.trim(), 120)),

@@ -1,5 +1,6 @@
 //! What we know about a failed run, redacted and reduced. Nothing here was written by a model.
 
+mod arrival;
 mod lookups;
 mod objects;
 pub mod plan;
@@ -8,8 +9,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::excerpt::{Excerpt, Reducer};
-use crate::injection;
+use crate::excerpt::{Excerpt, NumberedLine, Reducer};
+use crate::injection::Watch;
 use crate::lines::LineReader;
 use crate::redact::Redactor;
 use crate::rules::{Hit, Matcher};
@@ -79,8 +80,20 @@ pub struct Item {
     pub excerpt: Excerpt,
     /// What the rules found in all of its lines, also those reduced away.
     pub hits: Vec<Hit>,
-    /// Numbers of lines that read like instructions to a model.
+    /// Numbers of lines that read like instructions to a model, ascending: no conclusion rests on them.
     pub instructions: Vec<u64>,
+}
+
+impl Item {
+    /// Whether a line reads like an instruction to a model, or is a part of one.
+    pub fn instructs(&self, line: u64) -> bool {
+        self.instructions.binary_search(&line).is_ok()
+    }
+
+    /// The lines a conclusion may rest on.
+    pub fn sober(&self) -> impl DoubleEndedIterator<Item = &NumberedLine> {
+        self.excerpt.lines.iter().filter(|l| !self.instructs(l.number))
+    }
 }
 
 /// Facts about the run; a field is `None` when it could not be learnt.
@@ -182,15 +195,12 @@ pub struct Intake<'r> {
 struct Sink {
     matcher: Matcher,
     reducer: Reducer,
-    instructions: Vec<u64>,
+    watch: Watch,
 }
 
 impl Sink {
     fn line(&mut self, number: u64, line: &str) {
-        let flagged = injection::reads_like_instruction(line);
-        if flagged && self.instructions.len() < 50 {
-            self.instructions.push(number);
-        }
+        self.watch.line(number, line);
         let telling = self.matcher.line(number, line);
         self.reducer.line(number, line, telling);
     }
@@ -217,7 +227,7 @@ impl<'r> Intake<'r> {
             source,
             excerpt: sink.reducer.finish(),
             hits: sink.matcher.finish(),
-            instructions: sink.instructions,
+            instructions: sink.watch.finish(),
         }
     }
 }

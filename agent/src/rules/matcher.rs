@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::catalogue::{Catalogue, Signature, catalogue};
 use super::ranking::is_warning;
 use super::suggestion;
+use crate::injection::reads_like_instruction;
 use crate::lines::clip;
 
 /// How far `before` looks up, in lines.
@@ -93,9 +94,10 @@ impl Matcher {
             {
                 hit.count += 1;
                 hit.last = number;
-                // A first match that said nothing, or only warned, gives way to one that says more.
+                // A first match that said nothing, only warned, or gave orders, gives way to one that says more.
                 let (was_bare, is_bare) = (bare(&patterns.line, &hit.variables), found.is_empty());
-                let says_more = was_bare && !is_bare || is_warning(&hit.text) && !is_warning(line);
+                let doubtful = |line: &str| is_warning(line) || reads_like_instruction(line);
+                let says_more = was_bare && !is_bare || doubtful(&hit.text) && !doubtful(line);
                 if says_more {
                     hit.line = number;
                     hit.text = clip(whole, 1000);
