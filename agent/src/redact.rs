@@ -85,19 +85,6 @@ impl Redactor {
         self.replace(text, &findings)
     }
 
-    /// Redact every string inside a JSON value, keys included.
-    pub fn json(&mut self, value: serde_json::Value) -> serde_json::Value {
-        use serde_json::Value;
-        match value {
-            Value::String(s) => Value::String(self.text(&s)),
-            Value::Array(items) => items.into_iter().map(|v| self.json(v)).collect(),
-            Value::Object(map) => {
-                Value::Object(map.into_iter().map(|(k, v)| (self.text(&k), self.json(v))).collect())
-            }
-            plain => plain,
-        }
-    }
-
     fn replace(&mut self, text: &str, findings: &[Finding]) -> String {
         if findings.is_empty() {
             return text.to_owned();

@@ -7,10 +7,12 @@ use agent_mcp::CallError;
 use futures::future::join_all;
 use serde_json::Value;
 
+use super::arrival::received;
 use super::lookups::{self, Lookup};
 use super::objects::{self, FailedStep};
 use super::{Evidence, Source};
 use crate::cluster::{Cluster, Kind};
+use crate::lines::clip;
 use crate::redact::Redactor;
 use crate::report::Report;
 use crate::rules::Category;
@@ -63,7 +65,7 @@ pub async fn collect(
     let run_name = run_name.or_else(|| pod.as_ref().and_then(|p| label(p, "tekton.dev/pipelineRun")));
     plan.pipeline_run(run_name.clone().or_else(|| report.pipeline_run.clone())).await;
     let steps = plan.steps(task_run.as_ref(), pod.as_ref(), report);
-    plan.logs(&steps).await;
+    plan.logs(&steps).await?;
     let about: Vec<String> = [run_name, plan.evidence.run.task_run.clone(), plan.evidence.run.pod.clone()]
         .into_iter()
         .flatten()
@@ -101,6 +103,7 @@ impl Plan<'_, '_> {
         }
         match self.cluster.pod(name).await {
             Ok(pod) => {
+                let pod = received(pod, self.redactor);
                 self.status("Pod", name, &objects::pod_lines(&pod));
                 Ok(Some(pod))
             }
@@ -125,7 +128,7 @@ impl Plan<'_, '_> {
         let mut found = Vec::new();
         for (name, result) in candidates.iter().zip(read) {
             match result {
-                Ok(run) => found.push(run),
+                Ok(run) => found.push(received(run, self.redactor)),
                 Err(error) => self.note_missing(&format!("TaskRun {name}"), error)?,
             }
         }
@@ -161,6 +164,7 @@ impl Plan<'_, '_> {
         let name = name?;
         match self.cluster.pipeline_run(&name).await {
             Ok(run) => {
+                let run = received(run, self.redactor);
                 objects::pipeline_run_facts(&run, &mut self.evidence.run);
                 self.status("PipelineRun", &name, &objects::pipeline_run_lines(&run));
                 Some(())
@@ -203,12 +207,16 @@ impl Plan<'_, '_> {
         steps
     }
 
-    async fn logs(&mut self, steps: &[FailedStep]) {
+    /// A server that is away ends the plan: without its log a failure is hardly ever understood.
+    async fn logs(&mut self, steps: &[FailedStep]) -> Result<(), PlanError> {
         let last = steps.iter().map(|s| s.attempt).max().unwrap_or(1);
         let cluster = self.cluster;
         let tail = |s: &FailedStep| if s.attempt == last { TAIL } else { TAIL_EARLIER };
         let read = join_all(steps.iter().map(|s| cluster.log(&s.pod, &s.container, tail(s), false))).await;
         for (step, result) in steps.iter().zip(read) {
+            if let Err(error @ CallError::Connect { .. }) = result {
+                return Err(PlanError::Unavailable(error));
+            }
             self.log(step, result, false);
             if step.restarted {
                 let result = cluster.log(&step.pod, &step.container, TAIL, true).await;
@@ -216,6 +224,7 @@ impl Plan<'_, '_> {
             }
         }
         self.compare_attempts(last);
+        Ok(())
     }
 
     fn log(&mut self, step: &FailedStep, result: Result<String, CallError>, previous: bool) {
@@ -270,7 +279,7 @@ impl Plan<'_, '_> {
     /// Events that concern the run; all warnings of the namespace when nothing is known. Returns how many.
     async fn events(&mut self, about: &[String]) -> usize {
         let events = match self.cluster.events().await {
-            Ok(events) => events,
+            Ok(events) => events.into_iter().map(|event| received(event, self.redactor)).collect::<Vec<_>>(),
             Err(error) => {
                 self.evidence.missing.push(format!("events: {}", self.redactor.text(&error.to_string())));
                 return 0;
@@ -303,6 +312,7 @@ impl Plan<'_, '_> {
         let sick: Vec<_> =
             pods.into_iter().flatten().filter(objects::is_sick_application).take(FOLLOWED).collect();
         for pod in sick {
+            let pod = received(pod, self.redactor);
             let name = name_of(&pod);
             self.status("Pod", &name, &objects::pod_lines(&pod));
             for step in objects::failed_containers(&pod, None) {
@@ -347,7 +357,7 @@ impl Plan<'_, '_> {
                 Lookup::StorageClass(_) => cluster.object_of_cluster(api_version, kind, name).await,
                 _ => cluster.object(api_version, kind, name).await,
             };
-            match read.map(|object| lookups::seen(&lookup, &object)) {
+            match read.map(|object| lookups::seen(&lookup, &received(object, self.redactor))) {
                 Ok(Some(seen)) => {
                     self.status(kind, name, &seen.lines);
                     let note = self.redactor.text(&seen.note);
@@ -356,7 +366,7 @@ impl Plan<'_, '_> {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    let why = self.redactor.text(&crate::lines::clip(&error.to_string(), 300));
+                    let why = clip(&self.redactor.text(&error.to_string()), 300);
                     self.evidence.missing.push(format!("{kind} {name}: {why}"));
                 }
             }
@@ -387,9 +397,9 @@ impl Plan<'_, '_> {
     fn note_missing(&mut self, what: &str, error: CallError) -> Result<(), PlanError> {
         match error {
             CallError::Tool(why) => {
-                self.evidence
-                    .missing
-                    .push(format!("{what}: {}", self.redactor.text(&crate::lines::clip(&why, 300))));
+                // Cut short last: half a secret is not recognised as one.
+                let why = clip(&self.redactor.text(&why), 300);
+                self.evidence.missing.push(format!("{what}: {why}"));
                 Ok(())
             }
             CallError::Missing { .. } | CallError::Argument { .. } => {

@@ -4,6 +4,8 @@ use axum::http::HeaderMap;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::investigation::random_key;
+use crate::redact::Redactor;
 use crate::report::Report;
 
 /// Longest value of a free text field.
@@ -53,16 +55,19 @@ pub(super) fn read(headers: &HeaderMap, bytes: &[u8]) -> Result<(Report, Option<
         }
         None
     };
+    let mut redactor = Redactor::new(random_key());
+    // Kept, shown and sent from here on: an address of a run may carry a token.
+    let mut safe = |text: String| redactor.text(&text);
     let report = Report {
         namespace: field("namespace", true, is_name).unwrap_or_default(),
         pod_name: field("pod_name", true, is_name).unwrap_or_default(),
         container_name: field("container_name", false, is_name).filter(|c| !c.is_empty()),
         pipeline_run: field("pipeline_run", false, is_name).filter(|c| !c.is_empty()),
         task_run: field("task_run", false, is_name).filter(|c| !c.is_empty()),
-        git_url: field("git_url", false, is_line).map(|u| without_password(&u)),
-        git_revision: field("git_revision", false, is_line),
-        commit: field("commit", false, is_line),
-        run_url: field("run_url", false, is_line),
+        git_url: field("git_url", false, is_line).map(|u| safe(without_password(&u))),
+        git_revision: field("git_revision", false, is_line).map(&mut safe),
+        commit: field("commit", false, is_line).map(&mut safe),
+        run_url: field("run_url", false, is_line).map(&mut safe),
     };
     let key = field("idempotency_key", false, is_line).filter(|k| !k.is_empty());
     if wrong.is_empty() { Ok((report, key)) } else { Err(errors(&wrong)) }

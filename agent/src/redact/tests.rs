@@ -7,86 +7,45 @@ const KEY: [u8; 16] = [7; 16];
 
 /// (kind, the text it appears in, the secret itself)
 fn samples() -> Vec<(&'static str, String, String)> {
-    let a = |n: usize| "aB3dE5gH7jK9mN2pQ4sT6vW8".chars().cycle().take(n).collect::<String>();
-    let h = |n: usize| "3f9a1c7e5b2d8064".chars().cycle().take(n).collect::<String>();
-    let t = |kind, secret: String| (kind, format!("using {secret} for this"), secret);
-    let n = |kind, before: &str, secret: String| (kind, format!("{before}{secret}"), secret);
-    let pem_body = format!("{}\n{}\n{}", a(64), a(64), a(20));
-    let pem = format!("-----BEGIN RSA PRIVATE KEY-----\n{pem_body}\n-----END RSA PRIVATE KEY-----");
-    vec![
-        ("private-key", pem.clone(), pem),
-        t("age-key", format!("AGE-SECRET-KEY-1{}", a(58).to_uppercase())),
-        t("github-token", format!("ghp_{}", a(36))),
-        t("github-token", format!("ghs_{}", a(36))),
-        t("github-fine-grained", format!("github_pat_{}", a(82))),
-        t("gitlab-token", format!("glpat-{}", a(20))),
-        n("gitea-token", "Authorization: token ", h(40)),
-        t("openshift-token", format!("sha256~{}", a(43))),
-        t("jwt", format!("eyJhbGciOiJSUzI1NiJ9.eyJ{}.{}", a(80), a(86))),
-        t("aws-access-key-id", "AKIAIOSFODNN7EXAMPLE".into()),
-        n("aws-secret-key", "AWS_SECRET_ACCESS_KEY=", a(40)),
-        n("aws-session-token", "aws_session_token = ", a(120)),
-        t("google-api-key", format!("AIza{}", a(35))),
-        t("google-oauth-token", format!("ya29.{}", a(60))),
-        t("google-client-secret", format!("GOCSPX-{}", a(28))),
-        n("azure-storage-key", "AccountName=x;AccountKey=", format!("{}==", a(86))),
-        n("azure-sas", "https://x.blob.core.windows.net/c?sv=2022&sig=", a(43)),
-        t("digitalocean-token", format!("dop_v1_{}", h(64))),
-        t("vault-token", format!("hvs.{}", a(24))),
-        n("terraform-token", "abcdefghij", format!(".atlasv1.{}", a(60))),
-        t("databricks-token", format!("dapi{}", h(32))),
-        t("alibaba-key-id", format!("LTAI{}", a(20))),
-        t("anthropic-key", format!("sk-ant-api03-{}", a(80))),
-        t("openai-key", format!("sk-proj-{}", a(48))),
-        t("openai-key", format!("sk-{}", a(22))),
-        t("huggingface-token", format!("hf_{}", a(34))),
-        t("groq-key", format!("gsk_{}", a(52))),
-        n(
-            "docker-config",
-            r#"{"auths":{"quay.io":{"auth":"#,
-            format!("\"{}\"", "dXNlcjpodW50ZXIyaHVudGVyMg=="),
-        ),
-        t("docker-hub-token", format!("dckr_pat_{}", a(27))),
-        t("npm-token", format!("npm_{}", a(36))),
-        n("npm-auth", "//registry.example/:_authToken=", a(30)),
-        t("pypi-token", format!("pypi-AgEIcHlwaS5vcmc{}", a(60))),
-        t("rubygems-key", format!("rubygems_{}", h(48))),
-        t("crates-token", format!("cio{}", a(32))),
-        t("nuget-key", format!("oy2{}", a(43).to_lowercase())),
-        t("slack-token", format!("xoxb-1234567890-{}", a(24))),
-        n("slack-webhook", "https://hooks.slack.com/", format!("services/T00000000/B00000000/{}", a(24))),
-        n("discord-webhook", "https://discord.com/api/webhooks/", format!("123456789012345678/{}", a(60))),
-        n("teams-webhook", "https://x.webhook.office.com/", format!("webhookb2/{}", a(60))),
-        t("stripe-key", format!("sk_live_{}", a(24))),
-        t("stripe-webhook-secret", format!("whsec_{}", a(32))),
-        t("sendgrid-key", format!("SG.{}.{}", a(22), a(43))),
-        t("mailgun-key", format!("key-{}", h(32))),
-        t("shopify-token", format!("shpat_{}", h(32))),
-        t("grafana-token", format!("glsa_{}_{}", a(32), h(8))),
-        t("newrelic-key", format!("NRAK-{}", a(27).to_uppercase())),
-        t("postman-key", format!("PMAK-{}-{}", h(24), h(34))),
-        t("linear-key", format!("lin_api_{}", a(40))),
-        t("twilio-key", format!("SK{}", h(32))),
-        n("telegram-token", "bot123456789:", format!("AA{}", a(33))),
-        t("sentry-token", format!("sntrys_{}", a(60))),
-        n("authorization-header", "Authorization: Bearer ", a(40)),
-        n("authorization-header", "Authorization: Basic ", "dXNlcjpodW50ZXIyaHVudGVyMg==".into()),
-        n("cookie", "Set-Cookie: ", format!("i_like_gitea={}; Path=/", h(16))),
-        ("database-url", "DATABASE=postgres://app:s3cr3t-p4ss@db:5432/app".into(), "s3cr3t-p4ss".into()),
-        ("url-password", "fatal: https://bob:s3cr3t-p4ss@git.example/r".into(), "s3cr3t-p4ss".into()),
-        ("url-user-token", format!("clone https://{}@git.example/r", h(40)), h(40)),
-        n("query-token", "GET /x?token=", a(24)),
-        n("password", "DB_PASSWORD=", "Tr0ub4dor&3-horse".replace('&', "_")),
-        ("password", r#"{"password":"correct-horse9"}"#.into(), "correct-horse9".into()),
-        n("cli-password", "helm registry login --password ", a(20)),
-        n("sshpass", "sshpass -p ", a(12)),
-        n("docker-login", "docker login -u bob -p ", a(16)),
-        n("netrc", "machine git.example login bob password ", a(14)),
-        t("password-hash", format!("$2y$10${}", a(53))),
-        n("named-secret", "export GITEA_TOKEN=", h(40)),
-        n("named-secret", "LITELLM_MASTER_KEY: ", a(24)),
-        ("named-secret", format!("client_secret: \"{}\"", a(32)), a(32)),
-    ]
+    #[derive(serde::Deserialize)]
+    struct Sample {
+        kind: String,
+        #[serde(default = "alone")]
+        text: String,
+        secret: String,
+    }
+    fn alone() -> String {
+        "§".to_owned()
+    }
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/agent/secrets.yaml");
+    let text = std::fs::read_to_string(path).expect("the samples are there");
+    let samples: Vec<Sample> = tenant_kit::yaml::from_str(&text).expect("the samples are readable");
+    let known = |kind: &str| kinds().find(|k| *k == kind).unwrap_or_else(|| panic!("no kind {kind}"));
+    let filled = samples.iter().map(|sample| {
+        let secret = filled(&sample.secret);
+        (known(&sample.kind), sample.text.replace('§', &secret), secret)
+    });
+    filled.collect()
+}
+
+/// A secret with something in the places that the samples leave open.
+fn filled(template: &str) -> String {
+    let Some((before, rest)) = template.split_once("${") else { return template.to_owned() };
+    let (place, after) = rest.split_once('}').expect("a place is closed");
+    let (alphabet, length) = place.split_at(1);
+    let length = length.parse().expect("a place has a length");
+    let letters = |from: &str| from.chars().cycle().take(length).collect::<String>();
+    let a = "aB3dE5gH7jK9mN2pQ4sT6vW8";
+    let value = match alphabet {
+        "a" => letters(a),
+        "A" => letters(a).to_uppercase(),
+        "l" => letters(a).to_lowercase(),
+        "h" => letters("3f9a1c7e5b2d8064"),
+        "k" => letters("IOSFODNN7WXYZ2QE"),
+        "u" => base64(&format!("user:{}", letters(a))),
+        other => panic!("no alphabet {other}"),
+    };
+    format!("{before}{value}{}", filled(after))
 }
 
 fn redact(text: &str) -> String {
