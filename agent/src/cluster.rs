@@ -13,8 +13,10 @@ const KIND: &[&str] = &["kind"];
 const READ: Duration = Duration::from_secs(15);
 /// A log that cannot be had is asked for again with this share of its lines, …
 const FEWER: u32 = 20;
+/// … with half of them from so many on: a single line may be what is too much, …
+const FEW: u32 = 100;
 /// … down to about so many.
-const FEWEST: u32 = 100;
+const FEWEST: u32 = 4;
 /// Tekton's group and version, as served by OpenShift Pipelines since 1.11.
 const TEKTON: &str = "tekton.dev/v1";
 
@@ -85,7 +87,9 @@ impl<'a> Cluster<'a> {
         loop {
             match self.tail(pod, container, lines, previous).await {
                 // Nobody says that an answer was too large: the connection ends, or nothing comes.
-                Err(CallError::NotDone(_) | CallError::Timeout(_)) if lines > FEWEST => lines /= FEWER,
+                Err(CallError::NotDone(_) | CallError::Timeout(_)) if lines > FEWEST => {
+                    lines /= if lines > FEW { FEWER } else { 2 };
+                }
                 result => return result,
             }
         }

@@ -23,8 +23,10 @@ static VOLATILE: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
     table.into_iter().map(|(p, r)| (Regex::new(p).expect("constant pattern"), r)).collect()
 });
 
-/// Words made of name characters; looked at one by one for hashes and generated suffixes.
-static WORD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"[A-Za-z0-9-]+").expect("constant pattern"));
+/// Words made of name characters; looked at one by one for hashes and generated suffixes. A version behind a name
+/// (`base:3.99`, `requests==2.99.1`, `left-pad@9.0.0`) belongs to the name.
+static WORD: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?:==|[:@])v?\d+(?:\.\d+)+|[A-Za-z0-9-]+").expect("constant pattern"));
 
 /// A line without what changes from run to run; names of packages, files, tests and images stay.
 pub fn template(line: &str) -> String {
@@ -35,6 +37,9 @@ pub fn template(line: &str) -> String {
         }
     }
     let text = WORD.replace_all(&text, |word: &Captures<'_>| {
+        if word[0].starts_with(['=', ':', '@']) {
+            return word[0].to_owned();
+        }
         word[0].split('-').enumerate().map(|(i, part)| stable(i, part)).collect::<Vec<_>>().join("-")
     });
     text.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -131,6 +136,10 @@ mod tests {
             "FAILED tests/test_a.py::test_two",
             "reading manifest 3.99 in docker.io/library/python: manifest unknown",
             "reading manifest 3.99 in docker.io/library/golang: manifest unknown",
+            "initializing source docker://registry.example:5000/example/base:3.99: manifest unknown",
+            "initializing source docker://registry.example:5000/example/base:3.98: manifest unknown",
+            "No matching distribution found for requests==2.99.1",
+            "No matching distribution found for requests==2.99.2",
         ];
         let distinct: std::collections::BTreeSet<_> = lines.iter().map(|l| template(l)).collect();
         assert_eq!(distinct.len(), lines.len(), "{distinct:#?}");

@@ -30,8 +30,10 @@ use crate::store::Store;
 const GIVE_UP: Duration = Duration::from_hours(24);
 /// Longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
-/// Tries of reading the cluster before the issue is written without it.
-const PATIENCE: u32 = 6;
+/// How long the cluster is tried to be read before the issue is written without it: callers wait for 110 s.
+const PATIENCE: Duration = Duration::from_secs(95);
+/// Longest pause between two such tries: a server that is back is used within two seconds.
+const NEXT_LOOK: Duration = Duration::from_millis(1_500);
 /// Reports worked on at the same time.
 const TOGETHER: usize = 128;
 
@@ -132,19 +134,20 @@ impl Investigator {
             return Ok(Err("No tools available from MCP servers".to_owned()));
         };
         let cluster = Cluster::new(client, &record.report.namespace);
-        let mut tries = 0;
+        let since = Instant::now();
+        let mut pause = Duration::from_millis(400);
         loop {
             let mut redactor = Redactor::new(random_key());
             match collect(cluster, &record.report, &mut redactor).await {
                 Ok(evidence) => return Ok(Ok(evidence)),
                 Err(PlanError::Nothing(reason)) => return Ok(Err(reason)),
                 Err(PlanError::Unavailable(error)) => {
-                    tries += 1;
-                    tracing::warn!(tries, %error, "the cluster cannot be read");
-                    if tries >= PATIENCE {
+                    tracing::warn!(%error, "the cluster cannot be read");
+                    if since.elapsed() >= PATIENCE {
                         return Ok(Ok(without_cluster(record, &error.to_string())));
                     }
-                    self.pause(Duration::from_millis(400) * 2u32.pow(tries.min(6))).await?;
+                    self.pause(pause).await?;
+                    pause = (pause * 2).min(NEXT_LOOK);
                 }
             }
         }

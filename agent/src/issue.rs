@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::diagnosis::{Author, Diagnosis};
 use crate::evidence::{Evidence, Source};
+use crate::rules::catalogue;
 use escape::{code, fence, prose};
 
 /// Largest body we send, in bytes. Gitea takes more, mail notifications and small databases do not.
@@ -163,12 +164,17 @@ fn view(d: &Diagnosis, evidence: &Evidence, fingerprint: &str, occurrence: Optio
     }
 }
 
-/// The lines around the cause, in a fence; the source in words.
+/// The lines around the cause, in a fence; the source in words. Where nothing but the state of an object says that
+/// something failed, the log may say why to a reader.
 fn excerpt(diagnosis: &Diagnosis, evidence: &Evidence, room: usize) -> (String, String) {
+    let log =
+        || evidence.items.iter().find(|i| matches!(i.source, Source::Log { .. }) && i.excerpt.total > 0);
+    let vague = diagnosis.signature.as_deref().and_then(|id| catalogue().get(id)).is_none_or(|s| s.generic);
     let cited = diagnosis.citations.first();
-    let item = cited
-        .and_then(|c| evidence.item(&c.item))
-        .or_else(|| evidence.items.iter().rev().find(|i| matches!(i.source, Source::Log { .. })));
+    let named = cited.and_then(|c| evidence.item(&c.item));
+    let telling = named.filter(|i| !vague || matches!(i.source, Source::Log { .. }));
+    let item = telling.or_else(log).or(named);
+    let cited = cited.filter(|c| item.is_some_and(|i| i.id == c.item));
     match item {
         Some(item) if item.excerpt.total > 0 => {
             let text = item.excerpt.render(cited.map(|c| c.line), room);
