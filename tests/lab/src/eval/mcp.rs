@@ -54,6 +54,10 @@ pub enum Trouble {
     Refusal(&'static str),
     /// JSON-RPC's own error.
     RpcError,
+    /// The call is done, and never answered.
+    Swallowed,
+    /// 503 for this and so many requests after it, handshakes included.
+    Leaves(usize),
 }
 
 /// A call as it arrived.
@@ -77,6 +81,23 @@ pub struct Server {
 struct Shared {
     calls: Guarded<Vec<Call>>,
     troubles: Guarded<VecDeque<(Option<&'static str>, Trouble)>>,
+    away: Guarded<usize>,
+    refused: Guarded<usize>,
+}
+
+impl Shared {
+    /// Whether the server is away for a request.
+    fn away(&self) -> bool {
+        let away = self.away.with(|left| {
+            let away = *left > 0;
+            *left = left.saturating_sub(1);
+            away
+        });
+        if away {
+            self.refused.with(|refused| *refused += 1);
+        }
+        away
+    }
 }
 
 impl Server {
@@ -109,6 +130,16 @@ impl Server {
         self.shared.troubles.with(|troubles| troubles.push_back((tool, trouble)));
     }
 
+    /// The next so many requests are answered 503, whatever they are; 0 ends that.
+    pub fn leave(&self, requests: usize) {
+        self.shared.away.with(|away| *away = requests);
+    }
+
+    /// Requests it was away for, so far.
+    pub fn refused(&self) -> usize {
+        self.shared.refused.with(|refused| *refused)
+    }
+
     /// Troubles that have not come up.
     pub fn calm(&self) -> usize {
         self.shared.troubles.with(|troubles| std::mem::take(troubles).len())
@@ -122,6 +153,9 @@ struct Serving<T> {
 }
 
 async fn answer<T: Tools>(State(serving): State<Arc<Serving<T>>>, method: Method, body: String) -> Response {
+    if serving.shared.away() {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
     if method != Method::POST {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
@@ -178,11 +212,11 @@ impl<T: Tools> Serving<T> {
             Some(Trouble::SessionLost(code)) => {
                 return Err((status(code), "Invalid session ID").into_response());
             }
-            Some(Trouble::Silence) => {
-                return Err(Response::new(Body::from_stream(futures::stream::once(pending::<
-                    Result<String, std::io::Error>,
-                >()))));
+            Some(Trouble::Leaves(requests)) => {
+                self.shared.away.with(|away| *away = requests);
+                return Err(StatusCode::SERVICE_UNAVAILABLE.into_response());
             }
+            Some(Trouble::Silence) => return Err(silence()),
             Some(Trouble::Garbage) => {
                 return Err(
                     ([(header::CONTENT_TYPE, "application/json")], "{\"jsonrpc\": <html>").into_response()
@@ -195,12 +229,13 @@ impl<T: Tools> Serving<T> {
                 return Ok(Ok(refusal));
             }
             Some(Trouble::RpcError) => return Ok(Err(json!({"code": -32603, "message": "internal error"}))),
-            Some(Trouble::Ambiguous) => {
+            Some(trouble @ (Trouble::Ambiguous | Trouble::Swallowed)) => {
                 self.shared
                     .calls
                     .with(|calls| calls.push(Call { tool: tool.clone(), arguments: arguments.clone() }));
                 let _done = self.tools.call(&tool, &arguments).await;
-                return Err(StatusCode::BAD_GATEWAY.into_response());
+                let swallowed = trouble == Trouble::Swallowed;
+                return Err(if swallowed { silence() } else { StatusCode::BAD_GATEWAY.into_response() });
             }
             Some(Trouble::Image) | None => {}
         }
@@ -218,6 +253,12 @@ impl<T: Tools> Serving<T> {
             }
         })
     }
+}
+
+/// An answer that begins and never goes on.
+fn silence() -> Response {
+    let nothing = Body::from_stream(futures::stream::once(pending::<Result<String, std::io::Error>>()));
+    ([(header::CONTENT_TYPE, "text/event-stream")], nothing).into_response()
 }
 
 /// A tool as `tools/list` has it: required arguments end in `*`.

@@ -8,13 +8,14 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
 };
 
-use crate::platform::parking::Guarded;
+use crate::{platform::parking::Guarded, polling::until};
 
 /// Longer than any report takes.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -44,7 +45,7 @@ pub struct Setup {
 pub struct Service {
     /// Its address.
     pub url: String,
-    child: Child,
+    child: Guarded<Child>,
     said: Arc<Guarded<String>>,
     http: reqwest::Client,
 }
@@ -103,7 +104,7 @@ impl Service {
             ..tenant_kit::http::ClientSettings::new("tenant-lab")
         };
         let http = tenant_kit::http::client(&settings)?;
-        Ok(Self { url: format!("http://{address}"), child, said, http })
+        Ok(Self { url: format!("http://{address}"), child: Guarded::new(child), said, http })
     }
 
     /// Reports a failure and waits for the outcome: status, and the record with its diagnosis.
@@ -116,6 +117,39 @@ impl Service {
         let answer: Value = response.json().await.unwrap_or_default();
         let Some(id) = answer["report_id"].as_str() else { return Ok((status, answer)) };
         Ok((status, self.get(&format!("/reports/{id}")).await?))
+    }
+
+    /// Reports a failure without waiting for the outcome; the report's id.
+    ///
+    /// # Errors
+    /// When it is not accepted.
+    pub async fn hand_in(&self, body: &Value) -> anyhow::Result<String> {
+        let request =
+            self.http.post(format!("{}/report-failure", self.url)).header("prefer", "respond-async");
+        let answer: Value = request.json(body).send().await?.json().await?;
+        answer["report_id"].as_str().map(str::to_owned).with_context(|| format!("not accepted: {answer}"))
+    }
+
+    /// The record of a report, once its outcome is final.
+    ///
+    /// # Errors
+    /// When it never is.
+    pub async fn outcome(&self, id: &str) -> anyhow::Result<Value> {
+        let path = format!("/reports/{id}");
+        let last = async || {
+            let record = self.get(&path).await.ok()?;
+            let open = matches!(record["outcome"].as_str(), None | Some("pending" | "queued"));
+            (!open).then_some(record)
+        };
+        until(PATIENCE, last).await.with_context(|| format!("report {id} has no outcome"))
+    }
+
+    /// The status of an endpoint.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn status(&self, path: &str) -> anyhow::Result<u16> {
+        Ok(self.http.get(format!("{}{path}", self.url)).send().await?.status().as_u16())
     }
 
     /// Reads a JSON answer.
@@ -134,6 +168,15 @@ impl Service {
         Ok(self.http.get(format!("{}{path}", self.url)).send().await?.text().await?)
     }
 
+    /// Reads a page, as a browser does.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn page(&self, path: &str) -> anyhow::Result<String> {
+        let request = self.http.get(format!("{}{path}", self.url)).header("accept", "text/html");
+        Ok(request.send().await?.text().await?)
+    }
+
     /// Its HTTP client.
     pub fn http(&self) -> &reqwest::Client {
         &self.http
@@ -144,11 +187,28 @@ impl Service {
         self.said.with(|said| said.clone())
     }
 
+    /// Asks it to end, and waits until it has: everything it still had to send was sent.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub async fn stop(&self) -> anyhow::Result<()> {
+        let pid = self.child.with(|child| child.id()).context("it has ended before")?;
+        let pid =
+            i32::try_from(pid).ok().and_then(Pid::from_raw).context("a process has a positive number")?;
+        kill_process(pid, Signal::TERM)?;
+        let ended = async || self.child.with(|child| child.try_wait().transpose());
+        until(PATIENCE, ended).await.context("it does not end")??;
+        Ok(())
+    }
+
     /// Ends it without a warning, as the kernel does.
     ///
     /// # Errors
     /// When it cannot be killed.
-    pub async fn kill(mut self) -> anyhow::Result<()> {
-        Ok(self.child.kill().await?)
+    pub async fn kill(self) -> anyhow::Result<()> {
+        self.child.with(Child::start_kill)?;
+        let ended = async || self.child.with(|child| child.try_wait().transpose());
+        until(PATIENCE, ended).await.context("it does not end")??;
+        Ok(())
     }
 }

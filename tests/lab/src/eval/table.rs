@@ -4,13 +4,14 @@ use std::fmt::Write as _;
 
 use super::grade::Verdict;
 
-const COLUMNS: [&str; 11] =
-    ["", "cases", "filed", "category", "step", "facts", "source", "quotes", "tokens", "calls", "p50 ms"];
+const COLUMNS: [&str; 12] = [
+    "", "cases", "filed", "category", "step", "facts", "source", "quotes", "tokens", "p95", "calls", "p50 ms",
+];
 
 /// Rows of a table under construction.
 #[derive(Default)]
 pub struct Table {
-    rows: Vec<[String; 11]>,
+    rows: Vec<[String; 12]>,
 }
 
 impl Table {
@@ -20,11 +21,8 @@ impl Table {
             let count = verdicts.iter().filter(|verdict| good(verdict)).count();
             percent(count, verdicts.len())
         };
-        let median = |value: fn(&Verdict) -> u64| {
-            let mut all: Vec<_> = verdicts.iter().map(value).collect();
-            all.sort_unstable();
-            all.get(all.len() / 2).copied().unwrap_or_default().to_string()
-        };
+        let share_of =
+            |share: usize, value: fn(&Verdict) -> u64| percentile(verdicts, share, value).to_string();
         self.rows.push([
             name.to_owned(),
             verdicts.len().to_string(),
@@ -34,9 +32,10 @@ impl Table {
             share(|verdict| verdict.facts),
             share(|verdict| verdict.evidence),
             share(|verdict| verdict.grounded),
-            median(|verdict| verdict.tokens),
-            median(|verdict| verdict.calls),
-            median(|verdict| verdict.millis),
+            share_of(50, |verdict| verdict.tokens),
+            share_of(95, |verdict| verdict.tokens),
+            share_of(50, |verdict| verdict.calls),
+            share_of(50, |verdict| verdict.millis),
         ]);
     }
 
@@ -44,7 +43,7 @@ impl Table {
     pub fn text(&self) -> String {
         let head = COLUMNS.map(str::to_owned);
         let rows: Vec<_> = std::iter::once(&head).chain(&self.rows).collect();
-        let widths: [usize; 11] =
+        let widths: [usize; 12] =
             std::array::from_fn(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or_default());
         rows.iter().fold(String::new(), |mut text, row| {
             let cells = row.iter().zip(widths).skip(1).map(|(cell, width)| format!("{cell:>width$}"));
@@ -59,6 +58,13 @@ impl Table {
             text
         })
     }
+}
+
+/// The value that so many of a hundred do not exceed.
+pub fn percentile(verdicts: &[Verdict], share: usize, value: fn(&Verdict) -> u64) -> u64 {
+    let mut all: Vec<_> = verdicts.iter().map(value).collect();
+    all.sort_unstable();
+    all.get((all.len() * share / 100).min(all.len().saturating_sub(1))).copied().unwrap_or_default()
 }
 
 fn percent(part: usize, whole: usize) -> String {
