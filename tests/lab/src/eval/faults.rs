@@ -58,7 +58,7 @@ impl Ground<'_> {
 /// When a part does not start.
 pub async fn play(program: &Path, cases: &[Case], quick: bool) -> anyhow::Result<Vec<Outcome>> {
     let ground = Ground { program, cases };
-    let mut plays = logs::plays(ground);
+    let mut plays = logs::plays(ground, quick);
     plays.extend(cluster::plays(ground, quick));
     plays.extend(endpoint::plays(ground, quick));
     plays.extend(tracker::plays(ground, quick));
