@@ -140,7 +140,7 @@ pub(crate) struct EvalArguments {
     /// Only this case, such as `F07`. May be repeated.
     #[arg(long, value_name = "CASE")]
     pub(crate) case: Vec<String>,
-    /// Only the cases as recorded, by rules alone.
+    /// Only the cases as recorded: by rules alone, and with each scripted model.
     #[arg(long)]
     pub(crate) quick: bool,
     /// Use this build of `agent` instead of a new release build.

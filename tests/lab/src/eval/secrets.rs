@@ -244,3 +244,25 @@ fn files(folder: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_planted_would_be_found_if_it_leaked_as_it_is() {
+        let samples = samples().expect("the samples are readable");
+        let kinds: std::collections::BTreeSet<_> = samples.iter().map(|sample| &sample.kind).collect();
+        assert!(kinds.len() >= 40, "{} kinds", kinds.len());
+        for sample in &samples {
+            for form in Form::ALL.into_iter().filter(|form| form.suits(&sample.secret)) {
+                let planted = Planted::new(&sample.text, &sample.secret, form, "Log");
+                let mut search = Search::default();
+                search.add("it", &planted);
+                let mut found = Vec::new();
+                search.look("the text itself", &planted.text, &mut found);
+                assert!(!found.is_empty(), "{} {form:?}: not found in\n{}", sample.kind, planted.text);
+            }
+        }
+    }
+}
