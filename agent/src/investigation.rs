@@ -33,7 +33,7 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 /// How long the cluster is tried to be read before the issue is written without it: callers wait for 110 s.
 const PATIENCE: Duration = Duration::from_secs(95);
 /// Longest pause between two such tries: a server that is back is used within two seconds.
-const NEXT_LOOK: Duration = Duration::from_millis(1_500);
+const NEXT_LOOK: Duration = Duration::from_millis(1_100);
 /// Reports worked on at the same time.
 const TOGETHER: usize = 128;
 

@@ -18,7 +18,7 @@ use crate::polling::until;
 /// A server that is back is used within this time (agent reference, section 5.3).
 const RECOVERY: Duration = Duration::from_secs(2);
 /// What a busy machine may add.
-const LEEWAY: Duration = Duration::from_secs(1);
+const LEEWAY: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(super) fn plays(ground: Ground<'_>, quick: bool) -> Vec<(String, Play<'_>)> {
