@@ -12,6 +12,7 @@ waits for nobody, so it is left out where `SLOW` says that the lab's operators t
 from __future__ import annotations
 
 import json
+import math
 import os
 import pathlib
 import resource
@@ -22,12 +23,14 @@ import tempfile
 import time
 
 PLAYBOOK = [sys.executable, "-m", "ansible", "playbook"]
+WRITES = "kubernetes.core, objects only"
+WALL, PROCESSOR, OWN = range(3)
 HERE = pathlib.Path(__file__).resolve().parent
 PLAYBOOKS = HERE.parents[1] / "playbooks-compat"
 
 
 def measured(words, environment):
-    """Wall and processor seconds of a command that must succeed."""
+    """Seconds of a command that must succeed: wall, processor, and its own share of the wall time, if it tells."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
@@ -35,7 +38,15 @@ def measured(words, environment):
     now = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         sys.exit(f"{' '.join(map(str, words[:3]))}: exit {done.returncode}\n{done.stdout}{done.stderr}")
-    return wall, now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime
+    processor = now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime
+    return wall, processor, own_share(done.stdout, wall)
+
+
+def own_share(output, wall):
+    """The time in which `tenant --verbose --output json` says that no request was under way, its start and end included."""
+    lines = (json.loads(line) for line in output.splitlines() if '"own_ms"' in line)
+    accounts = (line["data"] for line in lines)
+    return next((wall - (told["elapsed_ms"] - told["own_ms"]) / 1000 for told in accounts), math.nan)
 
 
 def ways(tenant, catalog, variables, folder):
@@ -45,7 +56,8 @@ def ways(tenant, catalog, variables, folder):
     framework = str(HERE / "framework.yml")
     empty = folder / "empty.yml"
     empty.write_text("- {hosts: localhost, connection: local, gather_facts: false, tasks: []}\n", encoding="utf-8")
-    yield "tenant", [str(tenant), "provision", *order], [str(tenant), "destroy", *order]
+    told = ["--verbose", "--output", "json"]
+    yield "tenant", [str(tenant), "provision", *told, *order], [str(tenant), "destroy", *told, *order]
     yield (
         "tenant --serial",
         [str(tenant), "provision", "--serial", *order],
@@ -69,7 +81,7 @@ def ways(tenant, catalog, variables, folder):
     # a masked secret is no base64; the values do not matter for the time it takes to write them
     objects.write_text(rendered.replace("'***'", "Kioq"), encoding="utf-8")
     write = [*PLAYBOOK, str(HERE / "same_writes.yml"), *play, "-e", f"written_objects={objects}"]
-    yield "kubernetes.core, objects only", write, [*write, "-e", "written_state=absent"]
+    yield WRITES, write, [*write, "-e", "written_state=absent"]
 
 
 def main():
@@ -86,9 +98,22 @@ def main():
                 destroys.append(measured(back, environment))
     print(f"{catalog.name}, {runs} runs, medians, seconds\n")
     print("| | provision | of it processor | destroy | of it processor |\n|---|---|---|---|---|")
-    for name, (_, _, provisions, destroys) in table.items():
-        cells = [statistics.median(column) for times in (provisions, destroys) for column in zip(*times, strict=True)]
-        print(f"| {name} | " + " | ".join(f"{cell:.1f}" for cell in cells) + " |")
+    for name, (_, _, *columns) in table.items():
+        cells = [f"{median(times, what):.1f}" for times in columns for what in (WALL, PROCESSOR)]
+        print(f"| {name} | " + " | ".join(cells) + " |")
+    if WRITES in table:
+        print(f"\n{WRITES}, as a multiple of `tenant`:\n")
+        print("| | wall time | own share of it | processor |\n|---|---|---|---|")
+        for number, direction in enumerate(("provision", "destroy"), start=2):
+            theirs, ours = table[WRITES][number], table["tenant"][number]
+            parts = [(WALL, WALL), (WALL, OWN), (PROCESSOR, PROCESSOR)]
+            cells = [f"{median(theirs, one) / median(ours, other):.0f} ×" for one, other in parts]
+            print(f"| {direction} | " + " | ".join(cells) + " |")
+
+
+def median(times, what):
+    """The median of one of the figures `measured` gives."""
+    return statistics.median(each[what] for each in times)
 
 
 if __name__ == "__main__":
