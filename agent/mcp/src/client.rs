@@ -7,6 +7,7 @@ use rmcp::ServiceError;
 use rmcp::model::CallToolResult;
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
+use tokio::task::JoinError;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
@@ -261,7 +262,12 @@ impl Client {
         // report's, which would stay open with them.
         let (http, endpoint) = (self.http.clone(), self.endpoint.clone());
         let opening = tokio::spawn(async move { Session::open(&http, &endpoint, CONNECT).await });
-        let opened = opening.await.expect("opening a session does not panic, and nobody aborts it");
+        let opened = match opening.await.map_err(JoinError::try_into_panic) {
+            Ok(opened) => opened,
+            Err(Ok(panic)) => std::panic::resume_unwind(panic),
+            // Cancelled: the runtime is shutting down, and takes this task with it.
+            Err(Err(_)) => std::future::pending().await,
+        };
         if let Some(observer) = &self.observer {
             observer.answers(&self.endpoint.name, opened.is_ok());
         }
