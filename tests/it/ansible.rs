@@ -6,7 +6,6 @@
 //! overlooks it.
 
 use std::{
-    io::{self, Write as _},
     path::{Path, PathBuf},
     process::{Command, Output},
 };
@@ -14,6 +13,7 @@ use std::{
 use crate::{
     checkout,
     program::{built, tenant},
+    skip::skipped,
     world::World,
 };
 
@@ -31,7 +31,7 @@ async fn orders_live_in_placements_of_the_sandbox_api() {
 async fn check(program: &str) {
     let python = match python() {
         Ok(python) => python,
-        Err(error) => return skip(program, &error),
+        Err(error) => return skipped(&format!("tests/ansible/{program}"), &error),
     };
     let world = World::own(false).await;
     let lab = world.lab();
@@ -65,10 +65,4 @@ fn python() -> Result<PathBuf, String> {
 
 fn text(output: &Output) -> String {
     [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat()
-}
-
-/// Says that a check was not made. Written past the test harness, which shows what is printed only for failures.
-fn skip(program: &str, reason: &str) {
-    let notice = format!("\n!!! SKIPPED: tests/ansible/{program} was not run.\n{reason}\n\n");
-    io::stderr().write_all(notice.as_bytes()).expect("standard error takes a notice");
 }

@@ -26,6 +26,7 @@ mod results;
 mod secrecy;
 mod selection;
 mod signals;
+mod skip;
 mod spoiled;
 mod structure;
 mod stuck;

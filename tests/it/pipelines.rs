@@ -3,12 +3,7 @@
 //! The MCP server comes from its npm package; a machine that cannot install it skips these checks, and says so where
 //! nobody overlooks it.
 
-use std::{
-    fs,
-    io::{self, Write as _},
-    path::Path,
-    sync::Arc,
-};
+use std::{fs, path::Path, sync::Arc};
 
 use k8s_openapi::api::{
     authentication::v1::{TokenRequest, TokenRequestSpec},
@@ -31,7 +26,7 @@ use tenant_lab::{
     },
 };
 
-use crate::program::built;
+use crate::{program::built, skip::skipped};
 
 #[tokio::test]
 async fn the_agent_reads_a_real_cluster_through_the_real_mcp_server_and_asks_it_who_reports() {
@@ -40,7 +35,7 @@ async fn the_agent_reads_a_real_cluster_through_the_real_mcp_server_and_asks_it_
     let parts = parts.unwrap_or_else(|error| panic!("the lab's parts are not there: {error}"));
     for release in [Release::Legacy, Release::Current] {
         if let Err(error) = openshift_mcp::ensure(&parts.cache, release, progress).await {
-            return skip(&error.to_string());
+            return skipped("the agent in front of the real OpenShift MCP server", &error.to_string());
         }
     }
     let cluster = PipelineCluster::start(&parts).await;
@@ -50,25 +45,10 @@ async fn the_agent_reads_a_real_cluster_through_the_real_mcp_server_and_asks_it_
     a_pipeline_speaks_for_its_own_namespace_only(&cluster).await;
 }
 
-async fn bench(
-    cluster: &Arc<PipelineCluster>,
-    release: Release,
-    transport: &'static str,
-    generation: Generation,
-) -> Bench {
-    let server = cluster.mcp_server(release, Progress::stderr()).await;
-    let server = server.unwrap_or_else(|error| panic!("the MCP server does not start: {error:#}"));
-    let path = if transport == "sse" { "sse" } else { "mcp" };
+async fn bench(cluster: &Arc<PipelineCluster>, release: Release, generation: Generation) -> Bench {
     let agent = built("agent", "tenant-agent");
-    let bench =
-        Bench::before(&agent, Arc::clone(cluster), format!("{server}/{path}"), transport, generation).await;
+    let bench = Bench::before(&agent, Arc::clone(cluster), release, generation).await;
     bench.unwrap_or_else(|error| panic!("the agent does not start: {error:#}"))
-}
-
-/// Says that a check was not made, past the test harness, which shows what is printed only for failures.
-fn skip(reason: &str) {
-    let notice = format!("\n!!! SKIPPED: the agent in front of the real OpenShift MCP server.\n{reason}\n\n");
-    io::stderr().write_all(notice.as_bytes()).expect("standard error takes a notice");
 }
 
 fn complaints(verdicts: &[Verdict]) -> String {
@@ -77,13 +57,13 @@ fn complaints(verdicts: &[Verdict]) -> String {
 }
 
 async fn every_known_failure_is_read(cluster: &Arc<PipelineCluster>) {
-    let bench = bench(cluster, Release::Current, "streamable-http", Generation::B).await;
+    let bench = bench(cluster, Release::Current, Generation::B).await;
     let verdicts = bench.play_all(&real(1), Mutation::None).await.unwrap_or_else(|error| panic!("{error:#}"));
     assert!(verdicts.len() > 50 && verdicts.iter().all(Verdict::passed), "{}", complaints(&verdicts));
 }
 
 async fn the_older_server_serves_as_well_over_the_legacy_transport(cluster: &Arc<PipelineCluster>) {
-    let bench = bench(cluster, Release::Legacy, "sse", Generation::A).await;
+    let bench = bench(cluster, Release::Legacy, Generation::A).await;
     let verdicts = bench.play_all(&real(6), Mutation::Tail).await.unwrap_or_else(|error| panic!("{error:#}"));
     assert!(!verdicts.is_empty() && verdicts.iter().all(Verdict::passed), "{}", complaints(&verdicts));
 }
@@ -97,7 +77,7 @@ fn real(every: usize) -> Vec<Case> {
 async fn a_pipeline_speaks_for_its_own_namespace_only(cluster: &Arc<PipelineCluster>) {
     let client = cluster.plane.client.clone();
     let folder = tempfile::tempdir().expect("a folder");
-    let bench = bench(cluster, Release::Current, "streamable-http", Generation::C).await;
+    let bench = bench(cluster, Release::Current, Generation::C).await;
     let case = case::all().expect("the cases are readable").into_iter().find(|case| case.id == "F01");
     let case = case.expect("the lab's own failure is a case");
     let scene = bench.scene(&case).expect("the case can be staged");

@@ -89,17 +89,12 @@ async fn on_a_real_cluster(
     directories: &Directories,
     table: &mut Table,
 ) -> anyhow::Result<usize> {
-    let progress = Progress::stderr();
-    let parts = builds::ensure(directories, progress).await?;
+    let parts = builds::ensure(directories, Progress::stderr()).await?;
     let cluster = Arc::new(PipelineCluster::start(&parts).await?);
     let cases: Vec<_> = cases.iter().filter(|case| case.is_young()).cloned().collect();
     let mut complaints = 0;
-    for (release, path, transport) in
-        [(Release::Current, "mcp", "streamable-http"), (Release::Legacy, "sse", "sse")]
-    {
-        let server = cluster.mcp_server(release, progress).await?;
-        let url = format!("{server}/{path}");
-        let bench = Bench::before(agent, Arc::clone(&cluster), url, transport, Generation::B).await?;
+    for release in [Release::Current, Release::Legacy] {
+        let bench = Bench::before(agent, Arc::clone(&cluster), release, Generation::B).await?;
         let verdicts = bench.play_all(&cases, Mutation::None).await?;
         for verdict in verdicts.iter().filter(|verdict| !verdict.passed()) {
             complaints += 1;

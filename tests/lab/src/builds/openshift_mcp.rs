@@ -31,6 +31,22 @@ impl Release {
             Self::Current => "0.0.67",
         }
     }
+
+    /// The transport it is spoken to over, in the agent's words.
+    pub fn transport(self) -> &'static str {
+        match self {
+            Self::Legacy => "sse",
+            Self::Current => "streamable-http",
+        }
+    }
+
+    /// The path it serves that transport at.
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Self::Legacy => "/sse",
+            Self::Current => "/mcp",
+        }
+    }
 }
 
 /// The program, installed if it is not cached.

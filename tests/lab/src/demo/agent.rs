@@ -51,8 +51,8 @@ pub(crate) async fn run(directories: &Directories) -> anyhow::Result<()> {
     let (_tracker, tools) = Tracker::open(issues, Generation::C).await?;
     let setup = Setup {
         program,
-        openshift: format!("{mcp}/mcp"),
-        transport: "streamable-http",
+        openshift: mcp,
+        transport: Release::Current.transport(),
         gitea: tools.url.clone(),
         repository: (instance.admin.username.clone(), REPOSITORY.to_owned()),
         model: None,

@@ -65,7 +65,7 @@ impl PipelineCluster {
         Ok(Self { plane, kubelet, processes, directory, cache: parts.cache.clone() })
     }
 
-    /// Starts an OpenShift MCP server and returns its address, without a path, when it serves.
+    /// Starts an OpenShift MCP server and returns its address when it serves.
     ///
     /// # Errors
     /// When it cannot be installed or does not come up.
@@ -101,7 +101,7 @@ impl PipelineCluster {
         if up.await != Some(true) {
             bail!("{name} does not start:\n{}", tail(&self.processes.log(&name)));
         }
-        Ok(url)
+        Ok(url + release.path())
     }
 
     /// Writes a scene into a namespace of its own.

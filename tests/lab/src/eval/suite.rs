@@ -26,6 +26,7 @@ use super::{
     stage::Stage,
     tracker::{Generation, Issues, Memory, Tracker},
 };
+use crate::builds::{openshift_mcp::Release, progress::Progress};
 
 /// Reports under way at once.
 const TOGETHER: usize = 8;
@@ -67,19 +68,19 @@ impl Bench {
             .await
     }
 
-    /// The same in front of a real cluster, whose MCP server is at `url` and speaks `transport`.
+    /// The same in front of a real cluster, behind an MCP server of that release.
     ///
     /// # Errors
     /// When a part does not start.
     pub async fn before(
         program: &Path,
         cluster: Arc<PipelineCluster>,
-        url: String,
-        transport: &'static str,
+        release: Release,
         generation: Generation,
     ) -> anyhow::Result<Self> {
-        let openshift = Server::elsewhere(url);
-        Self::around(program, Stage::Cluster(cluster), openshift, transport, generation, None, &[]).await
+        let openshift = Server::elsewhere(cluster.mcp_server(release, Progress::stderr()).await?);
+        Self::around(program, Stage::Cluster(cluster), openshift, release.transport(), generation, None, &[])
+            .await
     }
 
     async fn around(
