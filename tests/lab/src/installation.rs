@@ -115,7 +115,11 @@ impl Object {
             Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
             None => Api::all_with(client.clone(), &resource),
         };
-        content["metadata"]["labels"][MANAGED_BY] = MANAGER.into();
+        // Some objects are written as somebody else left them, and say so.
+        let managed_by = &mut content["metadata"]["labels"][MANAGED_BY];
+        if managed_by.is_null() {
+            *managed_by = MANAGER.into();
+        }
         Self { api, kind, name, content }
     }
 

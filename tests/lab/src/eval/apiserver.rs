@@ -7,15 +7,14 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
-use kube::{
-    Api, Client,
-    api::{DynamicObject, Patch, PatchParams, PostParams},
-    core::{ApiResource, GroupVersionKind},
-};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{kubelet::Kubelet, kubelet::NODE, scene::Scene};
+use super::{
+    case::Event,
+    kubelet::{Kubelet, NODE},
+    scene::Scene,
+};
 use crate::{
     builds::{
         Parts,
@@ -56,11 +55,10 @@ impl PipelineCluster {
         let plane = ControlPlane::start(&parts.control_plane, directory.path(), &pki, &processes).await?;
         plane.control(&parts.control_plane, directory.path(), &processes)?;
         let kubelet = Kubelet::start(&pki.apiserver).await?;
+        let tekton = crds::load(&parts.crds, &[Set::Tekton])?;
         tokio::try_join!(
-            async {
-                Ok(installation::define(&plane.client, crds::load(&parts.crds, &[Set::Tekton])?).await?)
-            },
-            create(&plane.client, kubelet.node()),
+            installation::define(&plane.client, tekton),
+            installation::create(&plane.client, vec![kubelet.node()]),
         )?;
         Ok(Self { plane, kubelet, processes, directory, cache: parts.cache.clone() })
     }
@@ -111,65 +109,48 @@ impl PipelineCluster {
     pub async fn put(&self, scene: &Scene) -> anyhow::Result<()> {
         let client = &self.plane.client;
         let namespace = &scene.namespace;
-        create(client, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}))
-            .await?;
-        for account in ["default", "pipeline"] {
-            let account = json!({"apiVersion": "v1", "kind": "ServiceAccount",
-                "metadata": {"name": account, "namespace": namespace}});
-            create(client, account).await?;
-        }
-        for object in scene.objects.values() {
-            let mut object = object.clone();
-            object["metadata"]["namespace"] = json!(namespace);
-            if object["kind"] == "Pod" && scheduled(&object) {
-                object["spec"]["nodeName"] = json!(NODE);
-                let logs = scene.logs.iter().filter(|((pod, _), _)| object["metadata"]["name"] == **pod);
-                logs.for_each(|((_, container), log)| self.kubelet.keep(&object, container, log));
-            }
-            create(client, object).await?;
-        }
-        for (number, event) in scene.events.iter().enumerate() {
-            let tekton = matches!(event.kind.as_str(), "TaskRun" | "PipelineRun");
-            let now = jiff::Timestamp::now().to_string();
-            let event = json!({
-                "apiVersion": "v1", "kind": "Event",
-                "metadata": {"name": format!("event-{number}"), "namespace": namespace},
-                "involvedObject": {"apiVersion": if tekton { "tekton.dev/v1" } else { "v1" }, "kind": event.kind,
-                    "name": event.name, "namespace": namespace},
-                "reason": event.reason, "message": event.message, "type": "Warning", "count": 1,
-                "firstTimestamp": now, "lastTimestamp": now,
-            });
-            create(client, event).await?;
-        }
+        let room = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+        installation::create(client, vec![room]).await?;
+        let accounts = ["default", "pipeline"].map(|account| {
+            json!({"apiVersion": "v1", "kind": "ServiceAccount",
+                "metadata": {"name": account, "namespace": namespace}})
+        });
+        installation::create(client, accounts.to_vec()).await?;
+        let objects = scene.objects.values().map(|object| self.placed(scene, object));
+        let events = scene.events.iter().enumerate().map(|(number, event)| told(namespace, number, event));
+        installation::create(client, objects.chain(events).collect()).await?;
         Ok(())
     }
+
+    /// An object of the scene where it belongs; a pod with its logs.
+    fn placed(&self, scene: &Scene, object: &Value) -> Value {
+        let mut object = object.clone();
+        object["metadata"]["namespace"] = json!(scene.namespace);
+        if object["kind"] == "Pod" && scheduled(&object) {
+            object["spec"]["nodeName"] = json!(NODE);
+            let logs = scene.logs.iter().filter(|((pod, _), _)| object["metadata"]["name"] == **pod);
+            logs.for_each(|((_, container), log)| self.kubelet.keep(&object, container, log));
+        }
+        object
+    }
+}
+
+/// An event as the API server keeps it.
+fn told(namespace: &str, number: usize, event: &Event) -> Value {
+    let tekton = matches!(event.kind.as_str(), "TaskRun" | "PipelineRun");
+    let now = jiff::Timestamp::now().to_string();
+    json!({
+        "apiVersion": "v1", "kind": "Event",
+        "metadata": {"name": format!("event-{number}"), "namespace": namespace},
+        "involvedObject": {"apiVersion": if tekton { "tekton.dev/v1" } else { "v1" }, "kind": event.kind,
+            "name": event.name, "namespace": namespace},
+        "reason": event.reason, "message": event.message, "type": "Warning", "count": 1,
+        "firstTimestamp": now, "lastTimestamp": now,
+    })
 }
 
 /// Whether a pod ever got to a node.
 fn scheduled(pod: &Value) -> bool {
     let conditions = pod["status"]["conditions"].as_array();
     !conditions.into_iter().flatten().any(|each| each["type"] == "PodScheduled" && each["status"] == "False")
-}
-
-/// Creates an object, then its status; what is there already stays.
-async fn create(client: &Client, object: Value) -> anyhow::Result<()> {
-    let text = |path: &str| object.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let (version, kind, name) = (text("/apiVersion"), text("/kind"), text("/metadata/name"));
-    let (group, version) = version.rsplit_once('/').unwrap_or(("", &version));
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &kind));
-    let api: Api<DynamicObject> = match text("/metadata/namespace") {
-        namespace if namespace.is_empty() => Api::all_with(client.clone(), &resource),
-        namespace => Api::namespaced_with(client.clone(), &namespace, &resource),
-    };
-    let content: DynamicObject = serde_json::from_value(object.clone())?;
-    match api.create(&PostParams::default(), &content).await {
-        Err(kube::Error::Api(status)) if status.is_already_exists() => return Ok(()),
-        created => created.with_context(|| format!("create {kind} {name}"))?,
-    };
-    if object.get("status").is_some() {
-        let status = Patch::Merge(json!({"status": object["status"]}));
-        let patched = api.patch_status(&name, &PatchParams::default(), &status).await;
-        patched.with_context(|| format!("set the status of {kind} {name}"))?;
-    }
-    Ok(())
 }
