@@ -62,7 +62,7 @@ impl Cluster {
         processes: &Arc<Processes>,
     ) -> anyhow::Result<Self> {
         prepared::copy(store, directory).context("copy the cluster's store")?;
-        let plane = ControlPlane::start(binary, directory, pki, processes).await?;
+        let plane = ControlPlane::start(binary, directory, pki, processes, &[]).await?;
         tracing::info!(url = plane.url, "the API server is ready");
         plane.control(binary, directory, processes)?;
         installation::create(&plane.client, objects::settings(domain, openshift, &pki.ca)).await?;

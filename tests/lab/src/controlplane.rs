@@ -54,7 +54,7 @@ pub struct ControlPlane {
 
 impl ControlPlane {
     /// Starts etcd and the API server with their data below `directory`, where a prepared store may lie
-    /// already; returns when the API server is ready.
+    /// already; returns when the API server is ready. `additional` are flags of the API server beside the lab's.
     ///
     /// # Errors
     /// When a program cannot be started, ends early or does not become ready within a minute.
@@ -63,13 +63,14 @@ impl ControlPlane {
         directory: &Path,
         pki: &Pki,
         processes: &Arc<Processes>,
+        additional: &[(&str, OsString)],
     ) -> Result<Self, ControlPlaneError> {
         let programs = Programs { binary, directory, processes };
         let files = Files::write(directory, pki).map_err(ControlPlaneError::Files)?;
         let port = || ports::free().map_err(ControlPlaneError::Port);
         let (etcd, api) = (port()?, port()?);
         programs.start(ETCD, etcd_flags(directory, etcd, port()?))?;
-        programs.start(API_SERVER, files.api_server_flags(etcd, api))?;
+        programs.start(API_SERVER, [files.api_server_flags(etcd, api), flags(additional)].concat())?;
 
         let url = format!("https://{api}");
         let kubeconfig = kubeconfig(&url, pki);

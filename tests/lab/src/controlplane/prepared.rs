@@ -50,7 +50,8 @@ pub async fn ensure(parts: &Parts, openshift: bool, progress: Progress) -> Resul
             let processes = Processes::new(&scratch).map_err(unwritable)?;
             let filled = async {
                 let pki = Pki::new("store.lab.test")?;
-                let plane = ControlPlane::start(&parts.control_plane, &scratch, &pki, &processes).await?;
+                let plane =
+                    ControlPlane::start(&parts.control_plane, &scratch, &pki, &processes, &[]).await?;
                 installation::define(
                     &plane.client,
                     crds::load(&parts.crds, crds::Set::of_platform(openshift))?,

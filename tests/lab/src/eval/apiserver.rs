@@ -52,7 +52,8 @@ impl PipelineCluster {
         let directory = tempfile::tempdir()?;
         let processes = Processes::new(directory.path()).context("make the cluster's folders")?;
         let pki = Pki::new("pipelines.lab.test")?;
-        let plane = ControlPlane::start(&parts.control_plane, directory.path(), &pki, &processes).await?;
+        let plane =
+            ControlPlane::start(&parts.control_plane, directory.path(), &pki, &processes, &[]).await?;
         plane.control(&parts.control_plane, directory.path(), &processes)?;
         let kubelet = Kubelet::start(&pki.apiserver).await?;
         let tekton = crds::load(&parts.crds, &[Set::Tekton])?;
