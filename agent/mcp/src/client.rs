@@ -140,6 +140,12 @@ impl Client {
         Binding::find(capability, &known).is_some()
     }
 
+    /// Names of the tools listed on the last connection, sorted; none before the first.
+    pub fn tools(&self) -> Vec<String> {
+        let known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        known.names().map(str::to_owned).collect()
+    }
+
     /// Call the tool behind a capability and return its text, within `within` altogether.
     ///
     /// # Errors

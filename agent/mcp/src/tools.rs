@@ -79,6 +79,11 @@ impl ToolIndex {
         self.tools.is_empty()
     }
 
+    /// Names, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tools.keys().map(String::as_str)
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&Schema> {
         self.tools.get(name)
     }

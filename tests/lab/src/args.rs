@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use tenant_lab::{
     faults::{Behaviour, StandIn},
     matrix::Cell,
+    play::Part,
     proxy::{Service, Spoil, Which},
 };
 
@@ -57,6 +58,19 @@ pub(crate) enum Command {
     /// Run a lab in the foreground; `up` does this in the background.
     #[command(hide = true)]
     Serve(UpArguments),
+    /// Be, inside a container, a program whose image is not to be had.
+    #[command(hide = true)]
+    Play(PlayArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlayArguments {
+    /// Which program.
+    #[arg(value_enum)]
+    pub(crate) part: Part,
+    /// Its arguments, as the real program gets them.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) arguments: Vec<String>,
 }
 
 #[derive(Debug, Args)]

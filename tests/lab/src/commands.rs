@@ -17,12 +17,13 @@ use tenant_lab::{
     daemon::{self, Up},
     directories::Directories,
     faults::Fault,
+    play::{self, Given},
     residence::Residence,
     state::State,
     supervisor::Options,
 };
 
-use crate::args::{EnvArguments, LogsArguments, MisbehaveArguments, UpArguments};
+use crate::args::{EnvArguments, LogsArguments, MisbehaveArguments, PlayArguments, UpArguments};
 
 /// How often a followed log is looked at.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(200);
@@ -85,6 +86,11 @@ pub(crate) async fn up(directories: &Directories, arguments: UpArguments) -> any
 pub(crate) async fn serve(directories: &Directories, arguments: UpArguments) -> anyhow::Result<()> {
     telemetry::init("info", LogFormat::Text);
     daemon::serve(directories, &options(arguments)?).await
+}
+
+pub(crate) async fn play(arguments: PlayArguments) -> anyhow::Result<()> {
+    telemetry::init("info", LogFormat::Text);
+    play::run(arguments.part, Given::from_process(arguments.arguments)?).await
 }
 
 pub(crate) async fn down(directories: &Directories, name: &str) -> anyhow::Result<()> {

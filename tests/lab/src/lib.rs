@@ -23,6 +23,7 @@ pub mod matrix;
 pub mod objects;
 pub mod pki;
 pub mod platform;
+pub mod play;
 mod polling;
 mod ports;
 pub mod processes;

@@ -52,6 +52,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Eval(arguments) => evaluate::run(arguments, &directories).await,
         Command::Demo(arguments) => demo::run(&directories, arguments).await,
         Command::Serve(arguments) => commands::serve(&directories, arguments).await,
+        Command::Play(arguments) => commands::play(arguments).await,
     }?;
     Ok(ExitCode::SUCCESS)
 }

@@ -17,7 +17,11 @@ use tokio::net::TcpListener;
 use crate::platform::parking::Guarded;
 
 /// What a server can do.
-pub(super) trait Tools: Send + Sync + 'static {
+pub(crate) trait Tools: Send + Sync + 'static {
+    /// What the server calls itself.
+    fn server(&self) -> &'static str {
+        "stand-in"
+    }
     /// Name and input schema of each tool, as `tools/list` has them.
     fn list(&self) -> Value;
     /// Answers a call with text, or a failure's text.
@@ -106,13 +110,19 @@ impl Server {
     /// # Errors
     /// When no port is free.
     pub(super) async fn start<T: Tools>(tools: Arc<T>, dialect: Dialect) -> std::io::Result<Self> {
+        let (mut server, app) = Self::router(tools, dialect);
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        server.url = format!("http://{}/mcp", listener.local_addr()?);
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Ok(server)
+    }
+
+    /// `tools` as a router with the one path `/mcp`, for whoever has an address to serve it at; the server has none.
+    pub(crate) fn router<T: Tools>(tools: Arc<T>, dialect: Dialect) -> (Self, Router) {
         let shared = Arc::new(Shared::default());
         let state = Arc::new(Serving { tools, dialect, shared: Arc::clone(&shared) });
         let app = Router::new().route("/mcp", any(answer::<T>)).with_state(state);
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let url = format!("http://{}/mcp", listener.local_addr()?);
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        Ok(Self { url, shared })
+        (Self { url: String::new(), shared }, app)
     }
 
     /// A server that is not ours: its calls are not seen.
@@ -168,7 +178,7 @@ async fn answer<T: Tools>(State(serving): State<Arc<Serving<T>>>, method: Method
     let result = match message["method"].as_str().unwrap_or_default() {
         "initialize" => Ok(json!({
             "protocolVersion": message["params"]["protocolVersion"], "capabilities": {"tools": {"listChanged": true}},
-            "serverInfo": {"name": "stand-in", "version": "1"},
+            "serverInfo": {"name": serving.tools.server(), "version": "1"},
         })),
         "tools/list" => Ok(json!({"tools": serving.tools.list()})),
         "tools/call" => match serving.call(&message["params"]).await {
@@ -262,7 +272,7 @@ fn silence() -> Response {
 }
 
 /// A tool as `tools/list` has it: required arguments end in `*`.
-pub(super) fn tool(name: &str, arguments: &[(&str, &str)]) -> Value {
+pub(crate) fn tool(name: &str, arguments: &[(&str, &str)]) -> Value {
     let required: Vec<_> = arguments.iter().filter_map(|(name, _)| name.strip_suffix('*')).collect();
     let properties: serde_json::Map<_, _> = arguments
         .iter()

@@ -33,7 +33,7 @@ pub enum Issues {
         http: reqwest::Client,
         /// Its API, `http://…/api/v1`.
         api: String,
-        /// A token.
+        /// A token; empty for none.
         token: String,
     },
 }
@@ -56,12 +56,17 @@ pub struct Tracker {
 }
 
 impl Tracker {
+    /// A tracker whose tools somebody else serves.
+    pub(crate) fn new(issues: Issues, generation: Generation) -> Self {
+        Self { issues, generation }
+    }
+
     /// A tracker and its server.
     ///
     /// # Errors
     /// When no port is free.
     pub async fn open(issues: Issues, generation: Generation) -> std::io::Result<(Arc<Self>, Server)> {
-        let tracker = Arc::new(Self { issues, generation });
+        let tracker = Arc::new(Self::new(issues, generation));
         let dialect = if generation == Generation::C { Dialect::Stream } else { Dialect::Plain };
         let server = Server::start(Arc::clone(&tracker), dialect).await?;
         Ok((tracker, server))
@@ -258,7 +263,10 @@ async fn gitea(
         Action::Other => return Err("not implemented by the stand-in".to_owned()),
     };
     let url = format!("{api}/repos/{repository}{path}");
-    let mut request = http.request(method, &url).header("authorization", format!("token {token}"));
+    let mut request = http.request(method, &url);
+    if !token.is_empty() {
+        request = request.header("authorization", format!("token {token}"));
+    }
     if !body.is_null() {
         request = request.json(&body);
     }
