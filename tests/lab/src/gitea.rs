@@ -41,7 +41,7 @@ pub struct GiteaSpec {
 pub struct GiteaInstance {
     /// As given in [`GiteaSpec::name`].
     pub name: String,
-    /// Where it listens, plain HTTP on loopback.
+    /// Where it listens, plain HTTP: on loopback, or behind a Service where pods run.
     pub address: SocketAddr,
     /// A site administrator that exists from the start; not one of the tenant's users.
     pub admin: Credentials,
@@ -169,6 +169,14 @@ impl GiteaFactory {
             let _ = remove(&self.inner.directory.join(name));
         }
         stopped
+    }
+
+    /// Counts an instance that runs elsewhere, in a pod, among the running ones.
+    pub(crate) fn adopt(&self, instance: GiteaInstance) {
+        self.inner.running.with(|running| {
+            running.retain(|known| known.name != instance.name);
+            running.push(instance);
+        });
     }
 
     /// The running instance of that name.

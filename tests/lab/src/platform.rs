@@ -31,6 +31,8 @@ pub struct Platform {
     pub domain: String,
     /// Whether the cluster has OpenShift's APIs (Route, SCC, …). False for `lab up --plain`.
     pub openshift: bool,
+    /// Whether pods run: Services then have addresses that lead somewhere.
+    pub nodes: bool,
     /// A directory of the stand-ins' own; removed when the lab goes down.
     pub directory: PathBuf,
     /// The lab's certificate authority and the router's wildcard certificate for [`Self::domain`].

@@ -150,6 +150,7 @@ impl Supervisor {
             client: cluster.client.clone(),
             domain: cluster.domain.clone(),
             openshift: cluster.openshift,
+            nodes: false,
             directory: directory.join("stand-ins"),
             pki,
             gitea: gitea.clone(),

@@ -22,12 +22,14 @@ struct Playing {
 
 impl Playing {
     fn start(arguments: &[&str], environment: &[(&str, &str)], directory: &Path) -> Self {
-        let mut child = lab(arguments, environment, directory).stderr(Stdio::piped()).spawn().unwrap();
+        let mut command = lab(arguments, environment, directory);
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("the lab's program starts");
         let mut said = String::new();
-        let mut lines = BufReader::new(child.stderr.take().unwrap());
+        let mut lines = BufReader::new(child.stderr.take().expect("standard error is a pipe"));
         let port = loop {
             let mut line = String::new();
-            assert_ne!(lines.read_line(&mut line).unwrap(), 0, "{arguments:?} ended, and said:\n{said}");
+            let read = lines.read_line(&mut line).expect("programs write text");
+            assert_ne!(read, 0, "{arguments:?} ended, and said:\n{said}");
             if let Some((_, port)) = line.split_once("listening").and_then(|(_, rest)| rest.rsplit_once(':'))
             {
                 break port.trim().to_owned();
@@ -67,8 +69,8 @@ async fn gitea() -> String {
         };
         (status, Json(body))
     };
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let address = listener.local_addr().expect("a listener has an address");
     tokio::spawn(async move { axum::serve(listener, Router::new().route("/api/v1/user", get(user))).await });
     format!("http://{address}")
 }
@@ -76,7 +78,7 @@ async fn gitea() -> String {
 /// What MCP servers answer in an event stream.
 fn last_event(body: &str) -> Value {
     let data = body.lines().filter_map(|line| line.strip_prefix("data: ")).next_back();
-    serde_json::from_str(data.unwrap_or_else(|| panic!("no event in {body}"))).unwrap()
+    serde_json::from_str(data.unwrap_or_else(|| panic!("no event in {body}"))).expect("events are JSON")
 }
 
 #[tokio::test]
@@ -218,12 +220,12 @@ async fn a_guide_is_cloned_built_with_the_tenants_data_and_served() {
     }
     fs::create_dir(&showroom).unwrap();
     let cloner = images::find("ghcr.io/rhpds/git-cloner:v1.0.0").unwrap().files[0].content;
-    let cloned = Command::new("sh")
+    let clone = Command::new("sh")
         .args(["-c", cloner, "git-cloner", showroom.to_str().unwrap()])
         .envs([("GIT_REPO_URL", guide.to_str().unwrap()), ("GIT_REPO_REF", "main")])
         .status()
         .unwrap();
-    assert!(cloned.success(), "{cloned}");
+    assert!(clone.success(), "{clone}");
     let data = folder.path().join("user_data.yml");
     fs::write(&data, "user: \"user-x1\"\n").unwrap();
     let (to, data) =

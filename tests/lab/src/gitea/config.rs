@@ -5,7 +5,7 @@
 //! start and cheap writes, because the data is thrown away.
 
 use std::{
-    fs, io,
+    fmt, fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -45,13 +45,53 @@ impl Settings<'_> {
     }
 
     fn text(&self) -> String {
-        let directory = self.directory.display();
-        let static_root = self.program.static_root.display();
+        let [secret_key, internal_token] = [(); 2].map(|()| random_text());
+        // A template must be one file that can be copied; an instance must write fast.
+        let journal = if self.forge.is_some() { "WAL" } else { "DELETE" };
+        let directory = self.directory.to_string_lossy();
+        AppIni {
+            directory: &directory,
+            static_root: &self.program.static_root.to_string_lossy(),
+            address: self.address,
+            root_url: self.root_url,
+            as_root: rustix::process::geteuid().is_root(),
+            database: &format!(
+                "DB_TYPE = sqlite3\nPATH = {directory}/gitea.db\nSQLITE_JOURNAL_MODE = {journal}"
+            ),
+            secret_key: &secret_key,
+            internal_token: &internal_token,
+        }
+        .to_string()
+    }
+}
+
+/// What is in an `app.ini`.
+pub(crate) struct AppIni<'a> {
+    /// Where data are.
+    pub(crate) directory: &'a str,
+    /// `STATIC_ROOT_PATH`.
+    pub(crate) static_root: &'a str,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// The address users see.
+    pub(crate) root_url: &'a str,
+    /// Whether root runs it.
+    pub(crate) as_root: bool,
+    /// Lines of the section `database`.
+    pub(crate) database: &'a str,
+    /// Encrypts what is in the database.
+    pub(crate) secret_key: &'a str,
+    /// Lets Gitea's own commands call its server.
+    pub(crate) internal_token: &'a str,
+}
+
+impl fmt::Display for AppIni<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { directory, static_root, as_root, database, secret_key, internal_token, .. } = self;
         let (host, port) = (self.address.ip(), self.address.port());
         let root_url = self.root_url.trim_end_matches('/');
-        let as_root = rustix::process::geteuid().is_root();
-        let [secret_key, internal_token] = [(); 2].map(|()| random_text());
-        format!(
+        write!(
+            formatter,
             "APP_NAME = Gitea
 RUN_MODE = prod
 WORK_PATH = {directory}
@@ -69,9 +109,7 @@ DISABLE_SSH = true
 LFS_START_SERVER = false
 
 [database]
-DB_TYPE = sqlite3
-PATH = {directory}/gitea.db
-SQLITE_JOURNAL_MODE = {journal}
+{database}
 
 [repository]
 ROOT = {directory}/repositories
@@ -138,9 +176,7 @@ NAMES = English
 MODE = console
 LEVEL = Warn
 logger.router.MODE =
-",
-            // A template must be one file that can be copied; an instance must write fast.
-            journal = if self.forge.is_some() { "WAL" } else { "DELETE" },
+"
         )
     }
 }

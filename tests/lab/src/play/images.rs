@@ -169,7 +169,7 @@ pub const IMAGES: &[Image] = &[
         user: "1001",
         // as nginx's own image has them: no user may write below /var/log
         links: &[("/var/log/nginx/access.log", "/dev/stdout"), ("/var/log/nginx/error.log", "/dev/stderr")],
-        packages: &["nginx-light"],
+        packages: &["nginx"],
         stands_for: "nginx, the real one of Debian",
         ..BARE
     },

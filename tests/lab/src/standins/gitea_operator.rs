@@ -1,5 +1,5 @@
 //! Stand-in for the Gitea operator (rhpds/gitea-operator 2.3): behind every `Gitea` resource there is one
-//! real Gitea process.
+//! real Gitea: a process beside the cluster, or a pod with a `PostgreSQL` where pods run.
 //!
 //! Imitates: the provisioning reference, section 4: the objects of `PostgreSQL` and Gitea, owned by the
 //! resource; Service `{name}` port 3000; Route `{name}` with label `app: {name}` (an Ingress with the same
@@ -8,7 +8,7 @@
 //! Passwords end up in clear in the status, as they do there. Deleting the resource ends the process and
 //! removes its data; the garbage collector takes the objects.
 //!
-//! Does not imitate: `PostgreSQL` (the process uses `SQLite`), settings of `app.ini`, resizing, upgrades; the
+//! Does not imitate: `PostgreSQL` of a process (it uses `SQLite`), settings of `app.ini`, resizing, upgrades; the
 //! waits of the real one (minutes); its bug of never filling the status of an administrator that exists.
 //!
 //! Faults: *absent* leaves the resource alone, *failing* reports condition `Failure`, *wrong* reports
@@ -16,6 +16,7 @@
 
 mod accounts;
 mod objects;
+mod pods;
 
 use anyhow::Context as _;
 use futures::future::try_join_all;
@@ -26,6 +27,7 @@ use serde_json::{Map, Value, json};
 use self::{
     accounts::Accounts,
     objects::{Instance, MANAGER},
+    pods::Pod,
 };
 use super::{
     cluster::{Change, Cluster, ObjectKey},
@@ -95,17 +97,31 @@ impl GiteaOperator {
         let platform = &self.platform;
         let host = hostname(key, resource, &platform.domain);
         let scheme = if resource.data["spec"]["giteaSsl"] == true { "https" } else { "http" };
-        let spec = GiteaSpec { name: process_name(key), root_url: format!("{scheme}://{host}/") };
-        let instance = Instance { key, resource, openshift: platform.openshift, domain: &platform.domain };
-        // The process takes a second; its objects are made meanwhile. Neither is given up when the other
-        // fails: a start that went on unattended would meet the next attempt's.
-        let (process, objects) = tokio::join!(launch(platform.clone(), spec), self.make_objects(&instance));
-        let process = process?;
-        platform.backends.set(&key.namespace, &key.name, Backend::Address(process.address));
-        objects?;
-        if !self.is_published(key) {
-            return Ok(());
-        }
+        let pod = if platform.nodes { Some(Pod::of(&self.cluster, key).await?) } else { None };
+        let (openshift, domain) = (platform.openshift, platform.domain.as_str());
+        let instance = Instance { key, resource, openshift, domain, pod: pod.as_ref() };
+        let process = if let Some(pod) = &pod {
+            self.make_objects(&instance).await?;
+            if !self.is_published(key) {
+                return Ok(());
+            }
+            let process = pod.instance(&self.cluster, key).await?;
+            platform.gitea.adopt(process.clone());
+            process
+        } else {
+            let spec = GiteaSpec { name: process_name(key), root_url: format!("{scheme}://{host}/") };
+            // The process takes a second; its objects are made meanwhile. Neither is given up when the other
+            // fails: a start that went on unattended would meet the next attempt's.
+            let (process, objects) =
+                tokio::join!(launch(platform.clone(), spec), self.make_objects(&instance));
+            let process = process?;
+            platform.backends.set(&key.namespace, &key.name, Backend::Address(process.address));
+            objects?;
+            if !self.is_published(key) {
+                return Ok(());
+            }
+            process
+        };
         let status = &resource.data["status"];
         if status["giteaRoute"].is_null() {
             let route = json!({ "giteaRoute": format!("{scheme}://{host}"), "giteaHostname": host });

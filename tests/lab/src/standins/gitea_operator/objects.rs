@@ -3,6 +3,7 @@
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
+use super::pods::{self, Pod};
 use crate::standins::{cluster::ObjectKey, exposure::Exposure, kinds::Kind, ownership::controller_reference};
 
 /// Field manager of the operator.
@@ -14,10 +15,12 @@ pub(super) struct Instance<'a> {
     pub(super) resource: &'a DynamicObject,
     pub(super) openshift: bool,
     pub(super) domain: &'a str,
+    /// What a Gitea in a pod needs; `None` where it is a process beside the cluster.
+    pub(super) pod: Option<&'a Pod>,
 }
 
 impl Instance<'_> {
-    fn text(&self, field: &str, default: &str) -> String {
+    pub(super) fn text(&self, field: &str, default: &str) -> String {
         let value = self.resource.data["spec"][field].as_str().filter(|text| !text.is_empty());
         value.unwrap_or(default).to_owned()
     }
@@ -27,7 +30,7 @@ impl Instance<'_> {
         let name = self.key.name.as_str();
         let database = format!("postgresql-{name}");
         let at = |kind, name: &str| ObjectKey::new(kind, &self.key.namespace, name);
-        vec![
+        let mut objects = vec![
             (at(Kind::Secret, &database), self.database_secret(&database)),
             (at(Kind::Service, &database), self.service(&database, "name", &database, 5432, "postgresql")),
             (at(Kind::PersistentVolumeClaim, &format!("{database}-pvc")), self.claim("postgresqlVolumeSize")),
@@ -38,7 +41,11 @@ impl Instance<'_> {
             self.exposure(),
             (at(Kind::ConfigMap, &format!("{name}-config")), self.config()),
             (at(Kind::Deployment, name), self.gitea()),
-        ]
+        ];
+        if let Some(pod) = self.pod {
+            objects.insert(0, (at(Kind::Secret, &Pod::secret(name)), self.owned(pod.object())));
+        }
+        objects
     }
 
     fn metadata(&self) -> Value {
@@ -94,9 +101,11 @@ impl Instance<'_> {
         (ObjectKey::new(kind, &self.key.namespace, name), object)
     }
 
-    /// The settings of the process are the lab's own; the `ConfigMap` is there because tools look for it.
+    /// The settings of a process are the lab's own; the `ConfigMap` is there because tools look for it.
     fn config(&self) -> Value {
-        self.owned(json!({ "data": { "app.ini": "; kept by the lab beside the process\n" } }))
+        let settings = self.pod.map(|pod| pod.settings(self));
+        let settings = settings.unwrap_or_else(|| "; kept by the lab beside the process\n".to_owned());
+        self.owned(json!({ "data": { "app.ini": settings } }))
     }
 
     fn database(&self, database: &str) -> Value {
@@ -114,7 +123,12 @@ impl Instance<'_> {
             ],
             "resources": self.resources("postgresql", "512Mi"),
         });
-        self.deployment(&json!({ "name": database }), &container, &format!("{database}-pvc"), None)
+        let claim = format!("{database}-pvc");
+        let mut deployment = self.deployment(&json!({ "name": database }), &container, &claim, None);
+        if self.pod.is_some() {
+            pods::run_database(&mut deployment);
+        }
+        deployment
     }
 
     fn gitea(&self) -> Value {
@@ -128,7 +142,12 @@ impl Instance<'_> {
             "readinessProbe": { "httpGet": { "path": "/api/healthz", "port": 3000 }, "periodSeconds": 20 },
             "resources": self.resources("gitea", "1Gi"),
         });
-        self.deployment(&json!({ "app": name }), &container, &format!("{name}-pvc"), Some(name))
+        let claim = format!("{name}-pvc");
+        let mut deployment = self.deployment(&json!({ "app": name }), &container, &claim, Some(name));
+        if self.pod.is_some() {
+            pods::run_gitea(&mut deployment, name);
+        }
+        deployment
     }
 
     fn deployment(&self, labels: &Value, container: &Value, claim: &str, account: Option<&str>) -> Value {
@@ -174,7 +193,8 @@ mod tests {
         .unwrap();
         let key = ObjectKey::of(Kind::Gitea, &resource);
         for (openshift, kind) in [(true, Kind::Route), (false, Kind::Ingress)] {
-            let instance = Instance { key: &key, resource: &resource, openshift, domain: "apps.test" };
+            let (key, resource) = (&key, &resource);
+            let instance = Instance { key, resource, openshift, domain: "apps.test", pod: None };
             let objects = instance.objects();
             for (key, object) in &objects {
                 assert_eq!(object["metadata"]["ownerReferences"][0]["uid"], "u", "{key}");
