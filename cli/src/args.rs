@@ -117,6 +117,9 @@ pub struct OrderArgs {
     /// A variables file, read before all -e
     #[arg(long, value_name = "FILE")]
     pub vars_file: Vec<PathBuf>,
+    /// MCP servers, of openshift, gitea, rhoai, kubeflow [default: those on record, else openshift,gitea]
+    #[arg(long, value_name = "LIST")]
+    pub mcp_servers: Option<String>,
     /// Accept roles in `workloads` that tenant has no step for
     #[arg(long)]
     pub ignore_unknown_workloads: bool,

@@ -22,12 +22,12 @@ mod watch;
 pub use access::{Access, AccessError, Via};
 pub use client::{Applied, Cluster, complete};
 pub use error::{Cause, ClusterError};
-pub use hindrance::{Hindrance, of_deployment};
+pub use hindrance::{Hindrance, last_words, of_deployment};
 pub use kind::{
     APP_PROJECT, APPLICATION, APPLICATION_SET, ARGO_CD, CLUSTER_QUOTA, CLUSTER_ROLE, CONFIG_MAP,
-    CONSOLE_CONFIG, DEPLOYMENT, GITEA, IDENTITY, INGRESS, INGRESS_CONFIG, INGRESS_CONTROLLER, Kind, LEASE,
-    LIMIT_RANGE, MCP_SERVER, NAMESPACE, NETWORK_POLICY, ObjectRef, POD, RESOURCE_QUOTA, ROLE_BINDING, ROUTE,
-    SCC, SECRET, SERVICE, SERVICE_ACCOUNT, STORAGE_CLASS, USER, VOLUME_CLAIM,
+    CONSOLE_CONFIG, DEPLOYMENT, EVENT, GITEA, IDENTITY, INGRESS, INGRESS_CONFIG, INGRESS_CONTROLLER, JOB,
+    Kind, LEASE, LIMIT_RANGE, MCP_SERVER, NAMESPACE, NETWORK_POLICY, ObjectRef, POD, RESOURCE_QUOTA,
+    ROLE_BINDING, ROUTE, SCC, SECRET, SERVICE, SERVICE_ACCOUNT, STORAGE_CLASS, USER, VOLUME_CLAIM,
 };
 pub use kube::core::DynamicObject as Object;
 pub use release::Released;

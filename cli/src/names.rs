@@ -12,9 +12,11 @@ use crate::order::{VarError, Vars};
 
 mod derive;
 mod label;
+mod mcp_server;
 mod reverse;
 
 pub use label::{Fault, Guid, HostLabel, NamespaceName, ObjectName, Username};
+pub use mcp_server::{MCP_SERVERS, McpServer};
 pub use reverse::Named;
 
 /// Label that marks what this program manages; its value is [`MANAGER`].
@@ -35,6 +37,10 @@ pub enum Component {
     McpOpenshift,
     /// The MCP server of Gitea.
     McpGitea,
+    /// The MCP server of OpenShift AI.
+    McpRhoai,
+    /// The MCP server of Kubeflow.
+    McpKubeflow,
     /// Gitea.
     Gitea,
     /// The lab guide.
@@ -43,8 +49,16 @@ pub enum Component {
 
 impl Component {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 6] =
-        [Self::Agent, Self::Librechat, Self::McpOpenshift, Self::McpGitea, Self::Gitea, Self::Showroom];
+    pub const ALL: [Self; 8] = [
+        Self::Agent,
+        Self::Librechat,
+        Self::McpOpenshift,
+        Self::McpGitea,
+        Self::McpRhoai,
+        Self::McpKubeflow,
+        Self::Gitea,
+        Self::Showroom,
+    ];
 
     /// The component's part of a namespace's name.
     pub const fn suffix(self) -> &'static str {
@@ -53,6 +67,8 @@ impl Component {
             Self::Librechat => "librechat",
             Self::McpOpenshift => "mcp-openshift",
             Self::McpGitea => "mcp-gitea",
+            Self::McpRhoai => "mcp-rhoai",
+            Self::McpKubeflow => "mcp-kubeflow",
             Self::Gitea => "gitea",
             Self::Showroom => "showroom",
         }
@@ -65,8 +81,10 @@ impl fmt::Display for Component {
     }
 }
 
-/// The Argo CD applications of a tenant, in the order they are documented; an ApplicationSet makes each.
-pub const APPLICATIONS: [&str; 5] = ["mcp-openshift", "mcp-gitea", "librechat-config", "librechat", "agent"];
+/// The Argo CD applications a tenant may have, in the order they are documented; an ApplicationSet makes each. Those of
+/// MCP servers are there when the order chooses them.
+pub const APPLICATIONS: [&str; 7] =
+    ["mcp-openshift", "mcp-gitea", "mcp-rhoai", "mcp-kubeflow", "librechat-config", "librechat", "agent"];
 
 /// What is known of a tenant besides its order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -85,6 +103,7 @@ pub struct Names {
     guid: Guid,
     username: Username,
     components: BTreeMap<Component, NamespaceName>,
+    mcp_servers: Vec<McpServer>,
     extra: Vec<(String, NamespaceName)>,
     gitea_shared: bool,
     routes: BTreeMap<Component, String>,
@@ -199,14 +218,32 @@ impl Names {
     }
 
     /// The tenant's own namespaces with the part each is for. A shared Gitea's is not among them: it must be
-    /// neither created nor deleted, and nobody gets rights in it.
+    /// neither created nor deleted, and nobody gets rights in it. Nor is that of an MCP server that is not chosen.
     pub fn namespaces(&self) -> impl Iterator<Item = (&str, &NamespaceName)> {
         let components = self
             .components
             .iter()
             .filter(|(component, _)| !(self.gitea_shared && **component == Component::Gitea))
+            .filter(|(component, _)| McpServer::of(**component).is_none_or(|server| self.has(server)))
             .map(|(component, name)| (component.suffix(), name));
         components.chain(self.extra.iter().map(|(part, name)| (part.as_str(), name)))
+    }
+
+    /// The MCP servers the order chooses, in the order of the catalogue; at least one.
+    pub fn mcp_servers(&self) -> &[McpServer] {
+        &self.mcp_servers
+    }
+
+    /// Whether the order chooses this MCP server.
+    pub fn has(&self, server: McpServer) -> bool {
+        self.mcp_servers.contains(&server)
+    }
+
+    /// Namespaces of MCP servers the order does not choose: what an earlier order of this tenant may have left.
+    pub fn unchosen(&self) -> impl Iterator<Item = &NamespaceName> {
+        let wanted = |name: &NamespaceName| self.namespaces().any(|(_, one)| one == name);
+        let servers = McpServer::ALL.into_iter().filter(|server| !self.has(*server));
+        servers.map(|server| self.namespace(server.component())).filter(move |name| !wanted(name))
     }
 
     /// Whether the tenant uses a Gitea that others use too.
@@ -234,12 +271,13 @@ impl Names {
         &self.argo_cd_namespace
     }
 
-    /// The Applications, in the order of [`APPLICATIONS`]: `<application>-<username>`.
+    /// The Applications, in the order of [`APPLICATIONS`], without those of servers that are not chosen:
+    /// `<application>-<username>`.
     pub fn applications(&self) -> impl Iterator<Item = &ObjectName> {
         self.applications.iter()
     }
 
-    /// The `ApplicationSet`s, in the order of [`APPLICATIONS`]: `<username>-<application>`.
+    /// Their `ApplicationSet`s, in the same order: `<username>-<application>`.
     pub fn application_sets(&self) -> impl Iterator<Item = &ObjectName> {
         self.application_sets.iter()
     }

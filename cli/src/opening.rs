@@ -22,7 +22,7 @@ use crate::{
     cluster::{Access, Cluster, ClusterError, INGRESS_CONFIG, NAMESPACE, Object, ObjectRef},
     connections::Connections,
     facts::Facts,
-    names::{self, Component, Findings},
+    names::{self, Component, Findings, MCP_SERVERS},
     order::{
         Argument, Vars,
         source::Origin,
@@ -172,7 +172,12 @@ impl Workplace {
         let files = args.vars_file.iter().cloned().map(Argument::File);
         let arguments: Vec<Argument> =
             files.chain(args.extra_vars.iter().cloned().map(Argument::Extra)).collect();
-        let vars = Vars::read(&arguments, self.environment.clone())?;
+        let mut vars = Vars::read(&arguments, self.environment.clone())?;
+        if let Some(list) = &args.mcp_servers {
+            // a list even when it is empty: an empty text would count as not given
+            let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
+            vars = vars.with(MCP_SERVERS, names.collect::<Vec<_>>(), Origin::Flag("--mcp-servers"));
+        }
         for warning in vars.near_misses() {
             self.printer.warning(&warning);
         }
@@ -242,10 +247,12 @@ impl Workplace {
     ) -> Result<Opened, Problem> {
         let kept = cluster.get(&record::location(&read.guid)).await?;
         let completed = purpose != Purpose::Provision || !read.given;
-        let vars = match &kept {
-            Some(object) if completed => read.vars.clone().with_defaults(record::variables(object)),
-            _ => read.vars.clone(),
-        };
+        let mut remembered = kept.as_ref().map(record::variables).unwrap_or_default();
+        if !completed {
+            // servers come and go by being named, not by a file that says nothing of them
+            remembered.retain(|name, _| name == MCP_SERVERS);
+        }
+        let vars = read.vars.clone().with_defaults(remembered);
         let findings = findings(&cluster, &read.guid, kept.as_ref()).await?;
         let settings = Settings::read(&vars, &read.guid, &read.recipe, &findings)?;
         let domain = domain(&settings, &cluster, purpose).await?;

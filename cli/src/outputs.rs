@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 use tenant_workflow::step::StepId;
 
-use crate::{tenant::Tenant, user_data::UserData};
+use crate::{names::McpServer, tenant::Tenant, user_data::UserData};
 
 /// What the user data say that no step finds out: it is known before the first one starts.
 #[derive(Debug, Clone)]
@@ -32,10 +32,8 @@ pub struct Applications {
     pub librechat_user: String,
     /// Password there.
     pub librechat_password: SecretString,
-    /// The OpenShift MCP server, inside the cluster.
-    pub openshift_mcp_url: String,
-    /// The Gitea MCP server, inside the cluster.
-    pub gitea_mcp_url: String,
+    /// The MCP servers, inside the cluster.
+    pub mcp_servers: Vec<(McpServer, String)>,
     /// Password the owner is told beside them; by upstream's contract that of Gitea.
     pub password: SecretString,
 }
@@ -130,8 +128,9 @@ fn personal(tenant: &Tenant, order: &Order, ran: &impl Fn(StepId) -> bool) -> Ma
         set("librechat_url", json!(applications.librechat_url));
         set("librechat_user", json!(applications.librechat_user));
         set("librechat_password", json!(applications.librechat_password.expose_secret()));
-        set("openshift_mcp_server_url", json!(applications.openshift_mcp_url));
-        set("gitea_mcp_server_url", json!(applications.gitea_mcp_url));
+        for (server, url) in &applications.mcp_servers {
+            set(&format!("{server}_mcp_server_url"), json!(url));
+        }
     }
     if let Some(guide) = tenant.facts.showroom.peek().filter(|_| ran("showroom")) {
         set("lab_ui_url", json!(guide.url));

@@ -9,11 +9,13 @@ pub mod role;
 use std::fmt;
 
 use crate::{
-    cluster::{CLUSTER_ROLE, DEPLOYMENT, INGRESS_CONFIG, Kind, LEASE, NAMESPACE, POD, SECRET, STORAGE_CLASS},
+    cluster::{
+        CLUSTER_ROLE, DEPLOYMENT, EVENT, INGRESS_CONFIG, Kind, LEASE, NAMESPACE, POD, SECRET, STORAGE_CLASS,
+    },
     orphans, record,
     steps::{
         app_project, application_sets, console_embed, gitea_instance, gitea_user, keycloak_user, mcp_servers,
-        namespaces, showroom,
+        namespaces, showroom, withdrawal,
     },
 };
 
@@ -127,8 +129,17 @@ pub const TABLE: &[(&str, &[Right])] = &[
     ("application-sets", application_sets::RIGHTS),
     ("console-embed", console_embed::RIGHTS),
     ("showroom", showroom::RIGHTS),
+    // applications that go before their namespace and project do
+    ("withdrawal of MCP servers", withdrawal::RIGHTS),
     // asked only when a workload takes long
-    ("explanations", &[Right::on(DEPLOYMENT, &[Verb::List]), Right::on(POD, &[Verb::List])]),
+    (
+        "explanations",
+        &[
+            Right::on(DEPLOYMENT, &[Verb::List]),
+            Right::on(POD, &[Verb::List]),
+            Right::on(EVENT, &[Verb::List]),
+        ],
+    ),
     ("list", orphans::RIGHTS),
     ("doctor", &[Right::on(STORAGE_CLASS, &[Verb::List])]),
 ];

@@ -12,6 +12,7 @@ pub mod mcp_servers;
 pub mod namespaces;
 mod outlook;
 pub mod showroom;
+pub mod withdrawal;
 
 use futures::future::BoxFuture;
 use serde_json::Value;

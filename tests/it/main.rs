@@ -17,6 +17,7 @@ mod lifecycle;
 mod looking;
 mod many;
 mod matrix;
+mod mcp_servers;
 mod orphans;
 mod pipelines;
 mod program;

@@ -1,12 +1,13 @@
-//! What keeps a workload from running, in its own words: an image that cannot be pulled, a quota that is used up, a
-//! pod no node takes.
+//! What keeps a workload from running, in its own words: a Secret that is not there, an image that cannot be pulled, a
+//! quota that is used up, a pod no node takes, a Job that says why it failed.
 
 use std::time::Duration;
 
 use futures::future::{BoxFuture, Either, FutureExt as _, select};
+use serde_json::Value;
 use tenant_workflow::scope::Scope;
 
-use super::{Cluster, ClusterError, DEPLOYMENT, Object, ObjectRef, POD};
+use super::{Cluster, ClusterError, DEPLOYMENT, EVENT, Object, ObjectRef, POD};
 
 /// Workloads that run by then are asked nothing.
 const FIRST_LOOK: Duration = Duration::from_secs(4);
@@ -77,10 +78,21 @@ impl Cluster {
         .boxed()
     }
 
-    async fn hindrance(&self, namespace: &str) -> Result<Option<Hindrance>, ClusterError> {
+    /// What hinders the workloads of a namespace just now, if anything does: the one thing nearest to the cause.
+    ///
+    /// # Errors
+    ///
+    /// When the API server does not answer or refuses.
+    pub async fn hindrance(&self, namespace: &str) -> Result<Option<Hindrance>, ClusterError> {
         let (deployments, pods) =
             futures::try_join!(self.list(&DEPLOYMENT, namespace, ""), self.list(&POD, namespace, ""))?;
-        Ok(pods.iter().find_map(of_pod).or_else(|| deployments.iter().find_map(of_deployment)))
+        let waiting = pods.iter().find_map(of_pod);
+        let seen = waiting.or_else(|| of_jobs(&pods)).or_else(|| deployments.iter().find_map(of_deployment));
+        match seen {
+            Some(seen) => Ok(Some(seen)),
+            // what neither a pod nor a Deployment says, events do
+            None => Ok(of_events(&pods, &self.list(&EVENT, namespace, "").await?)),
+        }
     }
 }
 
@@ -94,7 +106,8 @@ fn of_pod(pod: &Object) -> Option<Hindrance> {
         let (state, image) = (&container["state"]["waiting"], container["image"].as_str()?);
         let reason = state["reason"].as_str().filter(|reason| is_trouble(reason))?;
         let message = state["message"].as_str().map(|message| format!(" ({message})")).unwrap_or_default();
-        Some(format!("Pod {name}: {reason}, image {image}{message}"))
+        let said = words(&container["lastState"]).map(|words| format!("; it said: {words}"));
+        Some(format!("Pod {name}: {reason}, image {image}{message}{}", said.unwrap_or_default()))
     });
     let conditions = status["conditions"].as_array().into_iter().flatten();
     let unscheduled = conditions
@@ -117,6 +130,76 @@ fn is_trouble(reason: &str) -> bool {
             | "RunContainerError"
             | "CrashLoopBackOff"
     )
+}
+
+/// What a pod left behind that failed: the termination message of its container.
+pub fn last_words(pod: &Object) -> Option<String> {
+    let containers = pod.data["status"]["containerStatuses"].as_array()?;
+    containers.iter().find_map(|container| words(&container["state"]))
+}
+
+/// The termination message of a container's state, if it ended in failure and left one; on one line.
+fn words(state: &Value) -> Option<String> {
+    let ended = &state["terminated"];
+    let message = ended["message"].as_str().filter(|_| ended["exitCode"] != 0)?;
+    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    (!line.is_empty()).then_some(line)
+}
+
+/// What a Job's pod says that failed, unless another attempt of that Job has succeeded. Other pods may fail as they
+/// like: that of a pipeline does so for a living.
+fn of_jobs(pods: &[Object]) -> Option<Hindrance> {
+    let succeeded = |job: &str| {
+        pods.iter().any(|pod| pod.data["status"]["phase"] == "Succeeded" && owner("Job", pod) == Some(job))
+    };
+    let failed = pods.iter().filter(|pod| pod.data["status"]["phase"] == "Failed");
+    let mut said: Vec<_> = failed
+        .filter(|pod| owner("Job", pod).is_some_and(|job| !succeeded(job)))
+        .filter_map(|pod| {
+            Some((pod.metadata.creation_timestamp.as_ref().map(|time| time.0), pod, last_words(pod)?))
+        })
+        .collect();
+    said.sort_by_key(|(made, ..)| *made);
+    let (_, pod, words) = said.pop()?;
+    let (namespace, name) = place(pod);
+    Some(Hindrance {
+        seen: format!("Pod {name}: {words}"),
+        remedy: format!("kubectl -n {namespace} logs {name}"),
+    })
+}
+
+/// Name of the object of this kind that controls a pod.
+fn owner<'a>(kind: &str, pod: &'a Object) -> Option<&'a str> {
+    let owners = pod.metadata.owner_references.iter().flatten();
+    owners.filter(|owner| owner.kind == kind).map(|owner| owner.name.as_str()).next()
+}
+
+/// What events say of a pod that waits for a volume, and of a controller that cannot make its pods. Events outlive what
+/// they tell of, so that one counts only while what it tells of goes on.
+fn of_events(pods: &[Object], events: &[Object]) -> Option<Hindrance> {
+    let telling = events.iter().filter_map(|event| {
+        let (about, message) = (&event.data["involvedObject"], event.data["message"].as_str()?);
+        let (kind, name) = (about["kind"].as_str()?, about["name"].as_str()?);
+        let goes_on = match event.data["reason"].as_str()? {
+            "FailedMount" => pods.iter().any(|pod| {
+                pod.metadata.name.as_deref() == Some(name) && pod.data["status"]["phase"] == "Pending"
+            }),
+            "FailedCreate" => {
+                matches!(kind, "StatefulSet" | "Job")
+                    && !pods.iter().any(|pod| owner(kind, pod) == Some(name))
+            }
+            _ => false,
+        };
+        goes_on.then(|| (event.data["lastTimestamp"].as_str().unwrap_or_default(), kind, name, message))
+    });
+    let (_, kind, name, message) = telling.max()?;
+    let namespace = events.first().map(|event| place(event).0).unwrap_or_default();
+    let remedy = if message.contains("exceeded quota") {
+        format!("kubectl -n {namespace} describe resourcequota; then raise the quota in the order")
+    } else {
+        format!("kubectl -n {namespace} describe {} {name}", kind.to_lowercase())
+    };
+    Some(Hindrance { seen: format!("{kind} {name}: {message}"), remedy })
 }
 
 /// What a Deployment says when its pods are not even made: a quota that is used up, a policy that forbids them.
@@ -144,51 +227,4 @@ async fn rest(pause: Duration) {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn object(status: &Value) -> Object {
-        let metadata = json!({"namespace": "agent-user-x1", "name": "agent"});
-        serde_json::from_value(json!({"metadata": metadata, "status": status})).unwrap()
-    }
-
-    fn waiting(reason: &str) -> Value {
-        let state = json!({"waiting": {"reason": reason, "message": "Back-off pulling image"}});
-        json!({"containerStatuses": [{"name": "a", "image": "quay.io/no/such:1", "state": state}]})
-    }
-
-    #[test]
-    fn an_image_that_cannot_be_pulled_is_named_with_the_command_that_helps() {
-        let hindrance = of_pod(&object(&waiting("ImagePullBackOff"))).unwrap();
-        assert_eq!(
-            hindrance.seen,
-            "Pod agent: ImagePullBackOff, image quay.io/no/such:1 (Back-off pulling image)"
-        );
-        assert_eq!(hindrance.remedy, "kubectl -n agent-user-x1 describe pod agent");
-        assert_eq!(of_pod(&object(&waiting("ContainerCreating"))), None, "that passes");
-        assert_eq!(of_pod(&object(&json!({"phase": "Running"}))), None);
-    }
-
-    #[test]
-    fn a_pod_no_node_takes() {
-        let condition =
-            json!({"type": "PodScheduled", "status": "False", "message": "0/3 nodes are available"});
-        let hindrance = of_pod(&object(&json!({"conditions": [condition]}))).unwrap();
-        assert_eq!(hindrance.seen, "Pod agent: no node takes it (0/3 nodes are available)");
-    }
-
-    #[test]
-    fn a_quota_that_is_used_up() {
-        let message = "pods \"agent-1\" is forbidden: exceeded quota: q, requested: pods=1, used: pods=0, limited: pods=0";
-        let condition = json!({"type": "ReplicaFailure", "status": "True", "message": message});
-        let hindrance = of_deployment(&object(&json!({"conditions": [condition]}))).unwrap();
-        assert!(hindrance.seen.contains("exceeded quota"), "{hindrance:?}");
-        assert!(
-            hindrance.remedy.starts_with("kubectl -n agent-user-x1 describe resourcequota"),
-            "{hindrance:?}"
-        );
-        assert_eq!(of_deployment(&object(&json!({"conditions": []}))), None);
-    }
-}
+mod tests;

@@ -69,6 +69,8 @@ pub const CONFIG_MAP: Kind = Kind::namespaced("", "v1", "ConfigMap", "configmaps
 pub const SERVICE: Kind = Kind::namespaced("", "v1", "Service", "services");
 /// Pod.
 pub const POD: Kind = Kind::namespaced("", "v1", "Pod", "pods");
+/// Event.
+pub const EVENT: Kind = Kind::namespaced("", "v1", "Event", "events");
 /// `ServiceAccount`.
 pub const SERVICE_ACCOUNT: Kind = Kind::namespaced("", "v1", "ServiceAccount", "serviceaccounts");
 /// `PersistentVolumeClaim`.
@@ -79,6 +81,8 @@ pub const LIMIT_RANGE: Kind = Kind::namespaced("", "v1", "LimitRange", "limitran
 pub const RESOURCE_QUOTA: Kind = Kind::namespaced("", "v1", "ResourceQuota", "resourcequotas");
 /// Deployment.
 pub const DEPLOYMENT: Kind = Kind::namespaced("apps", "v1", "Deployment", "deployments");
+/// Job.
+pub const JOB: Kind = Kind::namespaced("batch", "v1", "Job", "jobs");
 /// `NetworkPolicy`.
 pub const NETWORK_POLICY: Kind =
     Kind::namespaced("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies");

@@ -11,12 +11,20 @@ use crate::{
         APP_PROJECT, APPLICATION, APPLICATION_SET, ARGO_CD, CLUSTER_QUOTA, GITEA, IDENTITY, INGRESS_CONFIG,
         INGRESS_CONTROLLER, Kind, MCP_SERVER, ROUTE, SCC, USER,
     },
+    names::McpServer,
     steps::application_sets::MCP_SERVER_VERSIONS,
 };
 
 const CHECK: &str = "kinds";
 /// Group of the MCP lifecycle operator (mcp-servers.md 3).
 const LIFECYCLE: &str = "mcp.x-k8s.io";
+
+/// Groups whose objects an MCP server's tools are about, and who serves them (rhoai-kubeflow-mcp.md 1.10, 2.5).
+const SUBJECTS: [(McpServer, &str, &str); 3] = [
+    (McpServer::Rhoai, "serving.kserve.io", "OpenShift AI"),
+    (McpServer::Rhoai, "kubeflow.org", "OpenShift AI"),
+    (McpServer::Kubeflow, "trainer.kubeflow.org", "Kubeflow Trainer"),
+];
 
 /// What a cluster comes to that lacks a kind.
 enum Without {
@@ -64,6 +72,9 @@ pub(super) async fn check(patient: &Patient) -> Vec<Finding> {
             let lifecycle = !patient.cluster.versions(LIFECYCLE).is_empty();
             std::iter::once(platform(&served, lifecycle))
                 .chain(WANTED.iter().map(|(kind, versions, without)| judge(&served, kind, versions, without)))
+                .chain(subjects(patient.settings.names.mcp_servers(), |group| {
+                    !patient.cluster.versions(group).is_empty()
+                }))
                 .collect()
         }
     }
@@ -85,6 +96,22 @@ fn platform(served: &Served, lifecycle: bool) -> Finding {
         (false, false) => "no operator",
     };
     Finding::good(CHECK, format!("{platform}; {servers} for MCP servers"))
+}
+
+/// Whether the cluster has what the tools of the chosen MCP servers are about. They run without it, for nothing.
+fn subjects(chosen: &[McpServer], is_served: impl Fn(&str) -> bool) -> Vec<Finding> {
+    let wanted = SUBJECTS.iter().filter(|(server, ..)| chosen.contains(server));
+    let findings = wanted.map(|(server, group, product)| {
+        if is_served(group) {
+            return Finding::good(CHECK, format!("{group} is served, for MCP server {server}"));
+        }
+        Finding::warning(
+            CHECK,
+            format!("{group} is not served: tools of MCP server {server} find nothing"),
+            format!("install {product}, or leave {server} out of --mcp-servers"),
+        )
+    });
+    findings.collect()
 }
 
 fn judge(served: &Served, kind: &Kind, versions: &[&str], without: &Without) -> Finding {
@@ -151,6 +178,18 @@ mod tests {
         let strange = of(&served(&[(MCP_SERVER, &["v7"])]), MCP_SERVER);
         assert_eq!(strange.verdict, Verdict::Warning);
         assert!(strange.remedy.unwrap().contains("v1beta1"));
+    }
+
+    #[test]
+    fn a_server_is_told_of_what_it_is_for_when_it_is_chosen() {
+        assert_eq!(subjects(&McpServer::DEFAULT, |_| false), []);
+        let found = subjects(&McpServer::ALL, |group| group == "serving.kserve.io");
+        let verdicts: Vec<_> = found.iter().map(|one| one.verdict).collect();
+        assert_eq!(verdicts, [Verdict::Good, Verdict::Warning, Verdict::Warning], "{found:?}");
+        assert!(
+            found[2].remedy.as_deref().is_some_and(|remedy| remedy.contains("--mcp-servers")),
+            "{found:?}"
+        );
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{
-    APPLICATIONS, Component, Fault, Findings, Guid, HostLabel, NameError, Names, NamespaceName, ObjectName,
-    Username,
+    APPLICATIONS, Component, Fault, Findings, Guid, HostLabel, McpServer, NameError, Names, NamespaceName,
+    ObjectName, Username,
 };
 use crate::order::{VarError, Vars};
 
@@ -61,6 +61,16 @@ fn namespace_variables(component: Component) -> &'static [&'static str] {
             "mcp_gitea.sandbox_openshift_namespace",
             "mcp_gitea_namespace",
         ],
+        Component::McpRhoai => &[
+            "ocp4_workload_ocpsandbox_mcp_user_mcp_rhoai_namespace",
+            "mcp_rhoai.sandbox_openshift_namespace",
+            "mcp_rhoai_namespace",
+        ],
+        Component::McpKubeflow => &[
+            "ocp4_workload_ocpsandbox_mcp_user_mcp_kubeflow_namespace",
+            "mcp_kubeflow.sandbox_openshift_namespace",
+            "mcp_kubeflow_namespace",
+        ],
         Component::Gitea => &[
             "ocp4_workload_ocpsandbox_mcp_user_gitea_namespace",
             "ocp4_workload_ocpsandbox_gitea_instance_namespace",
@@ -84,6 +94,7 @@ pub(super) fn names(guid: Guid, vars: &Vars, findings: &Findings) -> Result<Name
     let (username, user_variable) = username(&source, findings)?;
     let blame = user_variable.as_deref();
     let (components, gitea_shared) = components(&source, &username, blame, findings)?;
+    let mcp_servers = McpServer::chosen(vars)?;
     let extra = extra_namespaces(&source, &username, findings)?;
     let routes = routes(&source, &components)?;
     let object = |kind: &str, name: String| source.checked(ObjectName::new, kind, &name, blame);
@@ -113,12 +124,10 @@ pub(super) fn names(guid: Guid, vars: &Vars, findings: &Findings) -> Result<Name
         gitea_internal_url,
         key_alias: source
             .text_or(&["ocp4_workload_litellm_virtual_keys_alias_format"], || format!("virtkey-{guid}"))?,
-        applications: APPLICATIONS
-            .iter()
+        applications: applications(&mcp_servers)
             .map(|application| object("Application", format!("{application}-{username}")))
             .collect::<Result<_, _>>()?,
-        application_sets: APPLICATIONS
-            .iter()
+        application_sets: applications(&mcp_servers)
             .map(|application| object("ApplicationSet", format!("{username}-{application}")))
             .collect::<Result<_, _>>()?,
         scc: object("SecurityContextConstraints", format!("{username}-mcpserver-scc"))?,
@@ -126,11 +135,21 @@ pub(super) fn names(guid: Guid, vars: &Vars, findings: &Findings) -> Result<Name
         warnings: disagreements(vars, &username, blame),
         username,
         components,
+        mcp_servers,
         extra,
         gitea_shared,
         routes,
         guid,
     })
+}
+
+/// The applications of a tenant with these MCP servers.
+fn applications(servers: &[McpServer]) -> impl Iterator<Item = &'static str> {
+    let server_of =
+        |name: &str| McpServer::ALL.into_iter().find(|server| server.component().suffix() == name);
+    APPLICATIONS
+        .into_iter()
+        .filter(move |name| server_of(name).is_none_or(|server| servers.contains(&server)))
 }
 
 /// Where names come from, and who is to blame for an impossible one.
@@ -247,7 +266,8 @@ fn is_own(name: &str, guid: &Guid, username: &Username) -> bool {
     name.contains(guid.as_str()) || name.contains(username.as_str())
 }
 
-/// Namespaces the order wants besides those of the components: texts, or maps with a `suffix`.
+/// Namespaces the order wants besides those of the components: texts, or maps with a `suffix`. Whether there is one for
+/// an MCP server is a matter of choosing the server: catalogs list those of upstream's two in any case.
 fn extra_namespaces(
     source: &Source<'_>,
     username: &Username,

@@ -21,7 +21,7 @@ use crate::{
     names::Names,
     order::{VarError, Vars},
     rights::{OWN, Right, Verb},
-    steps::{Manifests, outlook::Outlook},
+    steps::{Manifests, outlook::Outlook, withdrawal},
     tenant::{Tenant, secret_data},
 };
 
@@ -135,6 +135,22 @@ impl AppProject {
 
     fn manager(&self) -> String {
         format!("{FIELD_MANAGER_PREFIX}{}", self.tenant.names.guid())
+    }
+
+    /// Applies the project; whether it changed. Applications of servers the order chooses no more go first: Argo CD
+    /// takes nothing away in a namespace the project does not admit.
+    async fn apply_project(&self, scope: &Scope) -> Result<bool, StepError> {
+        let (at, project) = self.project();
+        let found = self.tenant.cluster.get(&at).await?;
+        let admits = |namespace: &str| {
+            let destinations =
+                found.iter().filter_map(|object| object.data["spec"]["destinations"].as_array());
+            destinations.flatten().any(|one| one["namespace"] == namespace)
+        };
+        if self.tenant.names.unchosen().any(|namespace| admits(namespace.as_str())) {
+            withdrawal::unchosen(&self.tenant, scope).await?;
+        }
+        Ok(self.tenant.apply_over(&at, project, found).await?.changed)
     }
 
     /// Gives the user a local account; `None` where Argo CD is not OpenShift GitOps.
@@ -294,13 +310,13 @@ impl Step for AppProject {
 
     fn apply<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
         async move {
-            let (at, project) = self.project();
             let (applied, account) =
-                try_join(self.tenant.apply(&at, project), self.apply_account(scope)).await?;
+                try_join(self.apply_project(scope).boxed(), self.apply_account(scope)).await?;
             self.find_out(account.is_some()).await?;
+            let at = self.at();
             let summary =
                 if account.is_some() { format!("{at} and a local account") } else { at.to_string() };
-            Ok(super::outcome(applied.changed || account == Some(true), summary))
+            Ok(super::outcome(applied || account == Some(true), summary))
         }
         .boxed()
     }

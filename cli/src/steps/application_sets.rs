@@ -1,16 +1,19 @@
-//! The five ApplicationSets, and the readiness of what Argo CD deploys from them.
+//! The ApplicationSets, one for each application, and the readiness of what Argo CD deploys from them.
 //!
 //! No secret is in them: the charts read Secrets that this step (and `mcp-servers`) writes into the tenant's
 //! namespaces. Readiness is read from the Applications, so that a project that forbids a destination or a
 //! manifest that does not render ends the run with Argo CD's own words instead of a time-out.
 
+mod handshake;
 mod judgement;
 mod librechat;
+mod readiness;
+mod servers;
 mod values;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use futures::future::{BoxFuture, FutureExt as _, try_join_all};
+use futures::future::{BoxFuture, FutureExt as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use tenant_workflow::{
@@ -20,16 +23,15 @@ use tenant_workflow::{
 
 pub use self::values::Settings;
 use self::{
-    judgement::{deleting, judge_applications, judge_sets, revival},
+    judgement::{Wanted, judge_applications},
     values::{AGENT_CREDENTIALS, LIBRECHAT_CREDENTIALS, Revisions, Sets},
 };
 use crate::{
-    cluster::{APPLICATION, APPLICATION_SET, Hindrance, MCP_SERVER, ObjectRef, SECRET, Select, Verdict},
-    names::{Component, Names},
+    cluster::{APPLICATION, APPLICATION_SET, Hindrance, JOB, MCP_SERVER, ObjectRef, POD, SECRET, Verdict},
+    names::{Component, McpServer, Names},
     record,
     rights::{FOLLOW, OWN, Right, Verb},
-    services::web,
-    steps::{Manifests, outlook::Outlook},
+    steps::{Manifests, outlook::Outlook, withdrawal},
     tenant::{Tenant, secret_data},
 };
 
@@ -40,15 +42,13 @@ pub const RIGHTS: &[Right] = &[
     Right::on(APPLICATION, &[Verb::Get, Verb::List, Verb::Watch, Verb::Patch]),
     Right::on(SECRET, OWN),
     Right::on(MCP_SERVER, FOLLOW),
+    // the handshakes of the MCP servers: followed, and taken away when they have failed for good
+    Right::on(JOB, &[Verb::Get, Verb::List, Verb::Watch, Verb::Delete]),
+    Right::on(POD, &[Verb::List]),
 ];
 
 /// Versions of `ToolHive`'s API we read, the newest first (mcp-servers.md 3).
 pub const MCP_SERVER_VERSIONS: [&str; 2] = ["v1beta1", "v1alpha1"];
-/// What the applications deploy into.
-const DEPLOYED: [Component; 4] =
-    [Component::McpOpenshift, Component::McpGitea, Component::Agent, Component::Librechat];
-/// Pause between looks at a page, which cannot be watched.
-const PAGE_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// The step.
 pub struct ApplicationSets {
@@ -71,9 +71,13 @@ impl ApplicationSets {
     /// The Secrets, and the sets that go with them.
     async fn objects(&self) -> Result<(Vec<(ObjectRef, Value)>, Vec<(ObjectRef, Value)>), StepError> {
         let secrets = self.secrets().await?;
-        let token = &self.tenant.facts.gitea_token.get()?.0;
+        let gitea = if self.tenant.names.has(McpServer::Gitea) {
+            revision(self.tenant.facts.gitea_token.get()?.0.expose_secret())
+        } else {
+            String::new()
+        };
         let revisions = Revisions {
-            gitea: revision(token.expose_secret()),
+            gitea,
             librechat: revision(&secrets[0].1.to_string()),
             agent: revision(&secrets[1].1.to_string()),
         };
@@ -123,11 +127,6 @@ impl ApplicationSets {
         ])
     }
 
-    fn at_sets(&self) -> Vec<ObjectRef> {
-        let names = self.tenant.names.application_sets();
-        names.map(|name| ObjectRef::new(APPLICATION_SET, self.argo_cd(), name.to_string())).collect()
-    }
-
     fn at_secrets(&self) -> Vec<ObjectRef> {
         let namespace = |component| self.tenant.names.namespace(component).as_str();
         vec![
@@ -136,96 +135,18 @@ impl ApplicationSets {
         ]
     }
 
-    /// Has Argo CD take up the Applications again that it has given up on: by itself it does so minutes after what was
-    /// wrong has been put right, or never.
-    async fn revive(&self) -> Result<(), StepError> {
-        let cluster = &self.tenant.cluster;
-        let found = cluster.list(&APPLICATION, self.argo_cd(), &self.tenant.selector()).await?;
-        let given_up = found.iter().filter_map(|object| {
-            let name = object.metadata.name.as_deref()?;
-            Some((name, revival(self.argo_cd(), name, object)?))
-        });
-        let asked = given_up.map(|(name, change)| async move {
-            let at = ObjectRef::new(APPLICATION, self.argo_cd(), name);
-            cluster.apply_as(&at, "tenant-refresh", change).await
-        });
-        try_join_all(asked).await?;
-        Ok(())
+    /// What the applications deploy into.
+    fn deployed(&self) -> Vec<&str> {
+        let names = &self.tenant.names;
+        let servers = names.mcp_servers().iter().map(|server| server.component());
+        let parts = servers.chain([Component::Agent, Component::Librechat]);
+        parts.map(|part| names.namespace(part).as_str()).collect()
     }
 
-    /// Waits until all five Applications are synced and healthy; fails as soon as one never will be.
-    async fn until_healthy(&self, scope: &Scope) -> Result<(), StepError> {
-        let (cluster, selector) = (&self.tenant.cluster, self.tenant.selector());
-        let select = Select::Labels(&selector);
-        let wanted: Vec<String> = self.tenant.names.applications().map(ToString::to_string).collect();
-        let applications =
-            cluster.until(scope, "the applications", &APPLICATION, self.argo_cd(), select, |found| {
-                judge_applications(self.argo_cd(), &wanted, found)
-            });
-        let sets = cluster.until::<()>(
-            scope,
-            "the ApplicationSets",
-            &APPLICATION_SET,
-            self.argo_cd(),
-            select,
-            |found| judge_sets(self.argo_cd(), found),
-        );
-        tokio::select! {
-            healthy = applications => healthy,
-            Err(error) = sets => Err(error),
-        }?;
-        scope.ready("the ApplicationSets");
-        Ok(())
-    }
-
-    /// Waits until ToolHive runs a server, where ToolHive runs them. Argo CD does not know what makes an
-    /// `MCPServer` healthy.
-    async fn until_running(
-        &self,
-        scope: &Scope,
-        component: Component,
-        server: &str,
-    ) -> Result<(), StepError> {
-        let Some(version) = self.tenant.version(&MCP_SERVER, &MCP_SERVER_VERSIONS) else { return Ok(()) };
-        let at =
-            ObjectRef::new(MCP_SERVER.at(version), self.tenant.names.namespace(component).as_str(), server);
-        let cluster = &self.tenant.cluster;
-        cluster
-            .until(scope, &at.to_string(), &at.kind, &at.namespace, Select::Name(server), |found| {
-                let status = found.get(server).map(|object| &object.data["status"]);
-                match status.and_then(|status| status["phase"].as_str()) {
-                    // v1beta1 says Ready, v1alpha1 says Running
-                    Some("Running" | "Ready") => Verdict::Done(()),
-                    Some(phase) => {
-                        let message =
-                            status.and_then(|status| status["message"].as_str()).unwrap_or_default();
-                        Verdict::NotYet(format!("phase {phase} {message}").trim_end().to_owned())
-                    }
-                    None => Verdict::NotYet("ToolHive has not taken it up yet".to_owned()),
-                }
-            })
-            .await
-    }
-
-    /// Waits until LibreChat answers as it does to strangers: 401 (provisioning.md 2.5 #7).
-    async fn until_answering(&self, scope: &Scope) -> Result<(), StepError> {
-        let base = self.librechat_url();
-        let service = self.tenant.web.routed("LibreChat", &base);
-        let what = format!("{base}/api/user");
-        loop {
-            match web::status(&service, "/api/user").await {
-                Ok(401) => break,
-                Ok(status) => scope.waiting(&what, &format!("it answers {status}")),
-                Err(error) => scope.waiting(&what, &error.trouble.to_string()),
-            }
-            rest().await;
-        }
-        scope.ready(&what);
-        Ok(())
-    }
-
-    fn librechat_url(&self) -> String {
-        format!("https://{}", self.tenant.names.host(Component::Librechat, &self.tenant.domain))
+    /// Whether facts the sets depend on are missing.
+    fn lacks_facts(&self) -> bool {
+        let Tenant { facts, names, .. } = &*self.tenant;
+        facts.litellm.peek().is_none() || names.has(McpServer::Gitea) && facts.gitea_token.peek().is_none()
     }
 
     /// A look without the key and the token the sets depend on: whether anything is there at all.
@@ -241,21 +162,6 @@ impl ApplicationSets {
             )
         })
     }
-
-    async fn until_applications_gone(&self, scope: &Scope) -> Result<(), StepError> {
-        let selector = self.tenant.selector();
-        let (what, select) = ("the applications to be gone", Select::Labels(&selector));
-        let cluster = &self.tenant.cluster;
-        cluster
-            .until(scope, what, &APPLICATION, self.argo_cd(), select, |left| match left.first_key_value() {
-                None => Verdict::Done(()),
-                Some((name, object)) => Verdict::Held(Hindrance::to_deletion(
-                    &ObjectRef::new(APPLICATION, self.argo_cd(), name),
-                    format!("{} left; {name}: {}", left.len(), deleting(object)),
-                )),
-            })
-            .await
-    }
 }
 
 /// The Secret with the virtual key in the agent's namespace.
@@ -263,15 +169,16 @@ pub fn agent_credentials(names: &Names) -> ObjectRef {
     ObjectRef::new(SECRET, names.namespace(Component::Agent).as_str(), AGENT_CREDENTIALS)
 }
 
+/// A small number as a word.
+fn in_words(number: usize) -> String {
+    const WORDS: [&str; 9] = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight"];
+    WORDS.get(number).map_or_else(|| number.to_string(), ToString::to_string)
+}
+
 /// Eight hexadecimal digits that change with `text` and tell nothing about it.
 fn revision(text: &str) -> String {
     use sha2::{Digest as _, Sha256};
     hex::encode(&Sha256::digest(text.as_bytes())[..4])
-}
-
-#[expect(clippy::disallowed_methods, reason = "a page cannot be watched, only looked at again")]
-async fn rest() {
-    tokio::time::sleep(PAGE_PAUSE).await;
 }
 
 impl Manifests for ApplicationSets {
@@ -303,35 +210,40 @@ impl Step for ApplicationSets {
 
     fn probe<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>> {
         async move {
-            let facts = &self.tenant.facts;
-            if facts.litellm.peek().is_none() || facts.gitea_token.peek().is_none() {
+            if self.lacks_facts() {
                 return self.probe_bare().await;
             }
             let (secrets, sets) = self.objects().await?;
+            let wanted = Wanted::of(&self.tenant.names, &sets);
             let Some(mut differences) = self.tenant.compare_all(sets).await? else {
                 return Ok(Seen::new(State::Absent, []));
             };
             differences.extend(self.tenant.compare_all(secrets).await?.unwrap_or_default());
             let selector = self.tenant.selector();
             let found = self.tenant.cluster.list(&APPLICATION, self.argo_cd(), &selector).await?;
+            differences.extend(withdrawal::strays(&self.tenant, &found).map(|name| {
+                format!(
+                    "{} is of no server the order chooses",
+                    ObjectRef::new(APPLICATION, self.argo_cd(), name)
+                )
+            }));
             let found = found
                 .into_iter()
                 .map(|one| (one.metadata.name.clone().unwrap_or_default(), Arc::new(one)))
                 .collect();
-            let wanted: Vec<String> = self.tenant.names.applications().map(ToString::to_string).collect();
-            match judge_applications(self.argo_cd(), &wanted, &found) {
-                Verdict::Done(()) => Ok(super::seen(Some(differences), || wanted)),
-                Verdict::NotYet(_) | Verdict::Held(_) | Verdict::Never(_) if !differences.is_empty() => {
-                    Ok(Seen::new(State::Drifted, differences))
+            let seen = match judge_applications(self.argo_cd(), &wanted, &found) {
+                Verdict::Done(()) => {
+                    let names = || wanted.into_iter().map(|one| one.name).collect();
+                    return Ok(super::seen(Some(differences), names));
                 }
-                Verdict::NotYet(seen) | Verdict::Held(Hindrance { seen, .. }) => {
-                    Ok(Seen::new(State::NotReady, [seen]))
-                }
+                _ if !differences.is_empty() => return Ok(Seen::new(State::Drifted, differences)),
+                Verdict::NotYet(seen) | Verdict::Held(Hindrance { seen, .. }) => seen,
                 Verdict::Never(error) => {
                     let cause = error.cause.map(|cause| cause.to_string()).unwrap_or_default();
-                    Ok(Seen::new(State::NotReady, [format!("{}: {cause}", error.what)]))
+                    format!("{}: {cause}", error.what)
                 }
-            }
+            };
+            Ok(Seen::new(State::NotReady, std::iter::once(seen).chain(self.hindrances().await)))
         }
         .boxed()
     }
@@ -341,10 +253,18 @@ impl Step for ApplicationSets {
             if !self.tenant.cluster.serves(&APPLICATION_SET) {
                 return Ok(Seen::new(State::Skipped, ["no Argo CD here".to_owned()]));
             }
-            let objects = self.at_sets().into_iter().chain(self.at_secrets()).collect();
-            let mut outlook = Outlook::on(&self.tenant, objects).await?;
             let selector = self.tenant.selector();
-            for application in self.tenant.cluster.list(&APPLICATION, self.argo_cd(), &selector).await? {
+            let list = |kind| self.tenant.cluster.list(kind, self.argo_cd(), &selector);
+            let (sets, applications, mut outlook) = futures::try_join!(
+                async { Ok::<_, StepError>(list(&APPLICATION_SET).await?) },
+                async { Ok(list(&APPLICATION).await?) },
+                Outlook::on(&self.tenant, self.at_secrets()),
+            )?;
+            for set in sets {
+                let name = set.metadata.name.clone().unwrap_or_default();
+                outlook.object(&ObjectRef::new(APPLICATION_SET, self.argo_cd(), name), &set);
+            }
+            for application in applications {
                 let name = application.metadata.name.clone().unwrap_or_default();
                 let at = ObjectRef::new(APPLICATION, self.argo_cd(), name);
                 outlook.goes(format!("{at}, with all it deployed"));
@@ -357,16 +277,15 @@ impl Step for ApplicationSets {
     fn apply<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
         async move {
             let (secrets, sets) = self.objects().await?;
+            let wanted = Wanted::of(&self.tenant.names, &sets);
             let mut changed = self.tenant.apply_all(secrets).await?;
             changed |= self.tenant.apply_all(sets).await?;
-            self.revive().await?;
-            let namespaces: Vec<&str> =
-                DEPLOYED.iter().map(|at| self.tenant.names.namespace(*at).as_str()).collect();
-            self.tenant.cluster.explained(scope, &namespaces, self.until_healthy(scope)).await?;
-            let servers = [(Component::McpOpenshift, "openshift"), (Component::McpGitea, "gitea")];
-            let running = try_join_all(servers.map(|(at, server)| self.until_running(scope, at, server)));
-            futures::try_join!(running, self.until_answering(scope))?;
-            Ok(super::outcome(changed, "five applications, synced and healthy".to_owned()))
+            changed |= self.tidy(scope).await?;
+            let namespaces = self.deployed();
+            self.tenant.cluster.explained(scope, &namespaces, self.until_deployed(scope, &wanted)).await?;
+            futures::try_join!(self.until_running(scope), self.until_answering(scope))?;
+            let summary = format!("{} applications, synced and healthy", in_words(wanted.len()));
+            Ok(super::outcome(changed, summary))
         }
         .boxed()
     }
@@ -376,8 +295,8 @@ impl Step for ApplicationSets {
             if !self.tenant.cluster.serves(&APPLICATION_SET) {
                 return Ok(Outcome::skipped("no Argo CD here"));
             }
-            let mut changed = self.tenant.remove_all(self.at_sets()).await?;
-            self.until_applications_gone(scope).await?;
+            // by label, so that those of servers of an earlier order go too
+            let mut changed = withdrawal::all(&self.tenant, scope).await?;
             // only now: pods must not lose what they read before they are gone
             changed |= self.tenant.remove_all(self.at_secrets()).await?;
             Ok(super::reverted(changed, "applications and all they deployed gone"))

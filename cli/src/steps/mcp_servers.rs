@@ -14,7 +14,7 @@ use tenant_workflow::{
 use crate::{
     cluster::{ObjectRef, SCC, SECRET},
     facts::Token,
-    names::Component,
+    names::{Component, McpServer},
     rights::{OWN, Right},
     services::gitea::Gitea,
     steps::{Manifests, outlook::Outlook},
@@ -62,10 +62,20 @@ impl McpServers {
     }
 
     fn credentials(&self, token: &SecretString) -> (ObjectRef, Value) {
-        let namespace = self.tenant.names.namespace(Component::McpGitea).as_str();
         let url = self.tenant.names.gitea_internal_url();
         let data = secret_data([("url", url), ("token", token.expose_secret())]);
-        (ObjectRef::new(SECRET, namespace, GITEA_CREDENTIALS), json!({"type": "Opaque", "data": data}))
+        (self.credentials_at(), json!({"type": "Opaque", "data": data}))
+    }
+
+    /// Where the credentials are; only its own server reads them.
+    fn credentials_at(&self) -> ObjectRef {
+        let namespace = self.tenant.names.namespace(Component::McpGitea).as_str();
+        ObjectRef::new(SECRET, namespace, GITEA_CREDENTIALS)
+    }
+
+    /// Whether the tenant has the server the credentials are for.
+    fn has_gitea(&self) -> bool {
+        self.tenant.names.has(McpServer::Gitea)
     }
 
     /// provisioning.md 2.5.1: what `restricted` allows, plus the fixed user of the server images.
@@ -74,10 +84,11 @@ impl McpServers {
             return None;
         }
         let names = &self.tenant.names;
-        let accounts: Vec<String> = [(Component::McpOpenshift, "openshift"), (Component::McpGitea, "gitea")]
-            .into_iter()
-            .flat_map(|(component, server)| {
-                let namespace = names.namespace(component);
+        let accounts: Vec<String> = names
+            .mcp_servers()
+            .iter()
+            .flat_map(|server| {
+                let namespace = names.namespace(server.component());
                 ["sa", "proxy-runner"]
                     .map(|suffix| format!("system:serviceaccount:{namespace}:{server}-{suffix}"))
             })
@@ -109,9 +120,31 @@ impl McpServers {
 
     /// The objects this step makes.
     fn made(&self) -> Vec<ObjectRef> {
-        let namespace = self.tenant.names.namespace(Component::McpGitea).as_str();
         let constraints = self.tenant.has_scc().then(|| ObjectRef::cluster(SCC, self.tenant.names.scc()));
-        constraints.into_iter().chain([ObjectRef::new(SECRET, namespace, GITEA_CREDENTIALS)]).collect()
+        constraints.into_iter().chain([self.credentials_at()]).collect()
+    }
+
+    /// The token and the Secret with it, or no Secret where no server reads one; whether anything changed.
+    async fn apply_credentials(&self) -> Result<bool, StepError> {
+        if !self.has_gitea() {
+            return Ok(self.tenant.remove(&self.credentials_at()).await?.changed());
+        }
+        let (fresh, token) = self.ensure_token().await?;
+        let (at, secret) = self.credentials(&token);
+        let applied = self.tenant.apply(&at, secret).await?;
+        self.tenant.facts.gitea_token.fill(Token(token))?;
+        Ok(fresh || applied.changed)
+    }
+
+    /// What the step has made, in a few words.
+    fn summary(&self) -> String {
+        let credentials = self.has_gitea().then(|| format!("Gitea token in Secret {GITEA_CREDENTIALS}"));
+        let constraints = self.tenant.has_scc().then(|| "SCC".to_owned());
+        match (credentials, constraints) {
+            (Some(credentials), Some(constraints)) => format!("{credentials} and {constraints}"),
+            (None, None) => "no server needs any".to_owned(),
+            (one, other) => one.or(other).unwrap_or_default(),
+        }
     }
 
     async fn apply_constraints(&self, scope: &Scope) -> Result<bool, StepError> {
@@ -126,8 +159,8 @@ impl McpServers {
 impl Manifests for McpServers {
     fn manifests(&self) -> BoxFuture<'_, Result<Vec<(ObjectRef, Value)>, StepError>> {
         let token = self.tenant.facts.gitea_token.get();
-        ready(token.map(|token| self.constraints().into_iter().chain([self.credentials(&token.0)]).collect()))
-            .boxed()
+        let credentials = |token: &Token| self.has_gitea().then(|| self.credentials(&token.0));
+        ready(token.map(|token| self.constraints().into_iter().chain(credentials(token)).collect())).boxed()
     }
 }
 
@@ -146,21 +179,27 @@ impl Step for McpServers {
 
     fn probe<'a>(&'a self, _scope: &'a Scope) -> BoxFuture<'a, Result<Seen, StepError>> {
         async move {
+            let wanted = self.has_gitea();
             let token = match self.tenant.facts.gitea.peek() {
-                Some(_) => self.kept().await?,
-                None => None,
+                Some(_) if wanted => self.kept().await?,
+                _ => None,
             };
             let mut objects: Vec<_> = self.constraints().into_iter().collect();
             objects.extend(token.as_ref().map(|token| self.credentials(token)));
-            let mut differences = self.tenant.compare_all(objects).await?;
+            let mut differences = match objects.as_slice() {
+                [] if !wanted => Some(Vec::new()),
+                _ => self.tenant.compare_all(objects).await?,
+            };
             match (token, &mut differences) {
                 (Some(token), _) => drop(self.tenant.facts.gitea_token.fill(Token(token))?),
-                (None, Some(lines)) => {
+                (None, Some(lines)) if wanted => {
                     lines.push("the Gitea token is not on record, or no longer valid".to_owned());
                 }
+                (None, Some(_)) => {}
                 (None, None) => return Ok(Seen::new(State::Absent, [])),
             }
-            Ok(super::seen(differences, || vec![format!("Secret {GITEA_CREDENTIALS}")]))
+            let present = || if wanted { format!("Secret {GITEA_CREDENTIALS}") } else { self.summary() };
+            Ok(super::seen(differences, || vec![present()]))
         }
         .boxed()
     }
@@ -171,19 +210,9 @@ impl Step for McpServers {
 
     fn apply<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
         async move {
-            let credentials = async {
-                let (fresh, token) = self.ensure_token().await?;
-                let (at, secret) = self.credentials(&token);
-                let applied = self.tenant.apply(&at, secret).await?;
-                self.tenant.facts.gitea_token.fill(Token(token))?;
-                Ok::<_, StepError>(fresh || applied.changed)
-            };
-            let (credentials, constraints) = try_join(credentials, self.apply_constraints(scope)).await?;
-            let scc = if self.tenant.has_scc() { " and SCC" } else { "" };
-            Ok(super::outcome(
-                credentials || constraints,
-                format!("Gitea token in Secret {GITEA_CREDENTIALS}{scc}"),
-            ))
+            let (credentials, constraints) =
+                try_join(self.apply_credentials(), self.apply_constraints(scope)).await?;
+            Ok(super::outcome(credentials || constraints, self.summary()))
         }
         .boxed()
     }

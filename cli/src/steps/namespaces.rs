@@ -17,10 +17,10 @@ use crate::{
         CLUSTER_QUOTA, Hindrance, LIMIT_RANGE, NAMESPACE, Object, ObjectRef, RESOURCE_QUOTA, ROLE_BINDING,
         Select, Verdict, remaining,
     },
-    names::GUID_LABEL,
+    names::{GUID_LABEL, NamespaceName},
     order::{VarError, Vars},
     rights::{FOLLOW, KEEP, OWN, Right},
-    steps::{Manifests, outlook::Outlook},
+    steps::{Manifests, outlook::Outlook, withdrawal},
     tenant::Tenant,
 };
 
@@ -235,11 +235,16 @@ impl Step for Namespaces {
                 Owner::Adopted => format!("{name} (adopted)"),
                 Owner::Ours | Owner::Nobody => name.clone(),
             });
-            let compared = if objects.is_empty() {
+            let mut compared = if objects.is_empty() {
                 Some(Vec::new())
             } else {
                 self.tenant.compare_all(objects.into_iter().chain(self.cluster_quota()).collect()).await?
             };
+            if let Some(lines) = &mut compared {
+                let left = self.unchosen().await?;
+                lines
+                    .extend(left.iter().map(|(at, _)| format!("{at} is of no MCP server the order chooses")));
+            }
             Ok(super::seen(compared, || listed.collect()))
         }
         .boxed()
@@ -277,6 +282,7 @@ impl Step for Namespaces {
             if !adopted.is_empty() {
                 scope.note(format!("adopted, quota and life left to their owner: {}", adopted.join(", ")));
             }
+            let withdrawn = self.withdraw(scope).await?;
             let own = owners.iter().filter(|(_, (owner, _))| *owner != Owner::Adopted);
             let applied = try_join_all(own.map(|(name, (_, found))| async move {
                 let (at, namespace) = self.namespace(name);
@@ -285,7 +291,8 @@ impl Step for Namespaces {
             let mut changed = applied.await?.iter().any(|applied| applied.changed);
             let content = owners.iter().flat_map(|(name, (owner, _))| self.content(name, *owner));
             changed |= self.tenant.apply_all(content.chain(self.cluster_quota()).collect()).await?;
-            Ok(super::outcome(changed, format!("{} namespaces", owners.len())))
+            let gone = if withdrawn > 0 { format!(", {withdrawn} withdrawn") } else { String::new() };
+            Ok(super::outcome(changed || withdrawn > 0, format!("{} namespaces{gone}", owners.len())))
         }
         .boxed()
     }
@@ -323,6 +330,39 @@ impl Namespaces {
         let other = |name: &str| !ours.iter().any(|one| one.metadata.name.as_deref() == Some(name));
         let others = self.tenant.names.namespaces().map(|(_, name)| name.as_str()).filter(|name| other(name));
         others.flat_map(|name| self.content(name, Owner::Adopted)).map(|(at, _)| at).collect()
+    }
+
+    /// The tenant's own namespaces of MCP servers that the order does not choose.
+    async fn unchosen(&self) -> Result<Vec<(ObjectRef, Object)>, StepError> {
+        let unchosen: Vec<&str> = self.tenant.names.unchosen().map(NamespaceName::as_str).collect();
+        if unchosen.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ours = self.tenant.cluster.list(&NAMESPACE, "", &self.tenant.selector()).await?;
+        let doomed = ours.into_iter().filter_map(|object| {
+            let name = object.metadata.name.clone().filter(|name| unchosen.contains(&name.as_str()))?;
+            Some((ObjectRef::cluster(NAMESPACE, name), object))
+        });
+        Ok(doomed.collect())
+    }
+
+    /// Removes the namespaces of MCP servers that the order does not choose, after what runs in them; how many.
+    async fn withdraw(&self, scope: &Scope) -> Result<usize, StepError> {
+        let doomed = self.unchosen().await?;
+        if doomed.is_empty() {
+            return Ok(0);
+        }
+        withdrawal::unchosen(&self.tenant, scope).await?;
+        let cluster = &self.tenant.cluster;
+        let removed = doomed.iter().map(|(at, object)| async move { cluster.remove_found(at, object).await });
+        try_join_all(removed).await?;
+        let selector = self.tenant.selector();
+        let gone = doomed.iter().map(|(at, object)| {
+            let uid = object.metadata.uid.as_deref().unwrap_or_default();
+            cluster.until_gone(scope, at, &selector, uid)
+        });
+        try_join_all(gone).await?;
+        Ok(doomed.len())
     }
 
     async fn until_gone(&self, scope: &Scope, selector: &str) -> Result<(), StepError> {

@@ -3,21 +3,62 @@
 use serde_json::{Value, json};
 use tenant_workflow::step::{Failure, StepError};
 
-use crate::cluster::{Found, Hindrance, Object, Verdict};
+use crate::{
+    cluster::{Found, Hindrance, Object, ObjectRef, Verdict},
+    names::{McpServer, Names},
+};
 
 /// Annotation that asks Argo CD to look at an Application again; Argo CD takes it away once it has (its
 /// `AnnotationKeyRefresh`).
 pub(super) const REFRESH: &str = "argocd.argoproj.io/refresh";
 
-/// What all five Applications together mean for the wait.
-pub(super) fn judge_applications(namespace: &str, wanted: &[String], found: &Found) -> Verdict<()> {
+/// An Application as it should be.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    /// Its name.
+    pub(super) name: String,
+    /// The MCP server it is of, if it is of one.
+    pub(super) server: Option<McpServer>,
+    /// Where its chart is, and with which values.
+    pub(super) source: Value,
+}
+
+impl Wanted {
+    /// The Applications these sets make.
+    pub(super) fn of(names: &Names, sets: &[(ObjectRef, Value)]) -> Vec<Self> {
+        let server_of = |name: &str| {
+            let is_its = |one: &McpServer| format!("{}-{}", one.component(), names.username()) == name;
+            names.mcp_servers().iter().copied().find(is_its)
+        };
+        let made = sets.iter().filter_map(|(_, set)| {
+            let template = &set["spec"]["template"];
+            let name = template["metadata"]["name"].as_str()?;
+            let source = template["spec"]["source"].clone();
+            Some(Self { name: name.to_owned(), server: server_of(name), source })
+        });
+        made.collect()
+    }
+}
+
+/// Whether Argo CD's status of an Application is about it as it is wanted, and not as it was before.
+pub(super) fn is_compared(wanted: &Wanted, object: &Object) -> bool {
+    let compared = &object.data["status"]["sync"]["comparedTo"]["source"];
+    object.data["spec"]["source"] == wanted.source && (compared.is_null() || *compared == wanted.source)
+}
+
+/// What all Applications together mean for the wait.
+pub(super) fn judge_applications(namespace: &str, wanted: &[Wanted], found: &Found) -> Verdict<()> {
     let mut pending = Vec::new();
-    for name in wanted {
+    for one in wanted {
+        let name = &one.name;
         let Some(object) = found.get(name) else {
             pending.push(format!("{name} is not generated yet"));
             continue;
         };
         match judge_application(namespace, name, object) {
+            Verdict::Done(()) if !is_compared(one, object) => {
+                pending.push(format!("{name} is not yet looked at with its new values"));
+            }
             Verdict::Done(()) => {}
             Verdict::NotYet(seen) | Verdict::Held(Hindrance { seen, .. }) => pending.push(seen),
             Verdict::Never(error) => return Verdict::Never(error),
@@ -64,6 +105,11 @@ pub(super) fn judge_application(namespace: &str, name: &str, object: &Object) ->
     Verdict::NotYet(format!("{name} is {sync} and {health}{said}"))
 }
 
+/// Whether something it deployed has failed.
+pub(super) fn is_degraded(object: &Object) -> bool {
+    object.data["status"]["health"]["status"] == "Degraded"
+}
+
 /// Whether the last sync has failed for good.
 fn gave_up(status: &Value) -> bool {
     matches!(status.pointer("/operationState/phase").and_then(Value::as_str), Some("Failed" | "Error"))
@@ -76,19 +122,26 @@ fn gave_up(status: &Value) -> bool {
 /// Argo CD's own API server does it, which the controller takes away at the end of the sync.
 pub(super) fn revival(namespace: &str, name: &str, object: &Object) -> Option<Value> {
     let Verdict::Never(_) = judge_application(namespace, name, object) else { return None };
-    let mut change = json!({"metadata": {"annotations": {REFRESH: "normal"}}});
-    if gave_up(&object.data["status"]) {
-        let policy = &object.data["spec"]["syncPolicy"];
-        let mut sync = json!({"prune": policy["automated"]["prune"].as_bool().unwrap_or_default()});
-        if policy["syncOptions"].is_array() {
-            sync["syncOptions"] = policy["syncOptions"].clone();
-        }
-        change["operation"] = json!({"initiatedBy": {"username": "tenant"}, "sync": sync});
-        if policy["retry"].is_object() {
-            change["operation"]["retry"] = policy["retry"].clone();
-        }
+    Some(if gave_up(&object.data["status"]) { resync(object) } else { look_again() })
+}
+
+fn look_again() -> Value {
+    json!({"metadata": {"annotations": {REFRESH: "normal"}}})
+}
+
+/// What has Argo CD sync an Application again under its own policy.
+pub(super) fn resync(object: &Object) -> Value {
+    let mut change = look_again();
+    let policy = &object.data["spec"]["syncPolicy"];
+    let mut sync = json!({"prune": policy["automated"]["prune"].as_bool().unwrap_or_default()});
+    if policy["syncOptions"].is_array() {
+        sync["syncOptions"] = policy["syncOptions"].clone();
     }
-    Some(change)
+    change["operation"] = json!({"initiatedBy": {"username": "tenant"}, "sync": sync});
+    if policy["retry"].is_object() {
+        change["operation"]["retry"] = policy["retry"].clone();
+    }
+    change
 }
 
 fn hopeless(namespace: &str, name: &str, message: &str) -> StepError {
@@ -112,14 +165,6 @@ pub(super) fn judge_sets(namespace: &str, found: &Found) -> Verdict<()> {
         }
     }
     Verdict::NotYet("no error so far".to_owned())
-}
-
-/// Why an Application is still there.
-pub(super) fn deleting(object: &Object) -> String {
-    let mut conditions = object.data["status"]["conditions"].as_array().into_iter().flatten();
-    let error = conditions.find(|one| one["type"].as_str().is_some_and(|kind| kind.ends_with("Error")));
-    let message = error.and_then(|error| error["message"].as_str()).map(str::to_owned);
-    message.unwrap_or_else(|| crate::cluster::remaining(object))
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Values of LibreChat's own chart (provisioning.md 2.5.2), and LibreChat's configuration inside them.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::values::{Settings, mcp_url};
-use crate::names::{Component, Names};
+use super::{servers, values::Settings};
+use crate::names::Names;
 
 pub(super) fn values(names: &Names, settings: &Settings, credentials_revision: &str) -> Value {
     json!({
@@ -56,14 +56,13 @@ pub(super) fn values(names: &Names, settings: &Settings, credentials_revision: &
 
 /// `librechat.yaml`; `${CUSTOM_MODEL_KEY}` is filled in by LibreChat from its environment.
 fn configuration(names: &Names, settings: &Settings) -> Value {
-    let server = |component| json!({"type": "streamable-http", "url": mcp_url(names, component)});
+    let server = |one| json!({"type": "streamable-http", "url": servers::url(names, one)});
+    let servers: Map<String, Value> =
+        names.mcp_servers().iter().map(|one| (one.name().to_owned(), server(*one))).collect();
     json!({
         "version": "1.3.1",
         "cache": true,
-        "mcpServers": {
-            "openshift": server(Component::McpOpenshift),
-            "gitea": server(Component::McpGitea),
-        },
+        "mcpServers": servers,
         "endpoints": {"custom": [{
             "name": "LiteMaaS",
             "apiKey": "${CUSTOM_MODEL_KEY}",

@@ -1,11 +1,14 @@
-//! What goes into the five ApplicationSets (provisioning.md 2.5.2), without a single secret.
+//! What goes into the ApplicationSets (provisioning.md 2.5.2), without a single secret.
 
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::librechat;
+use super::{
+    librechat,
+    servers::{self, Servers},
+};
 use crate::{
-    names::{Component, Names},
+    names::{Component, McpServer, Names},
     order::{VarError, Vars},
     outputs::Applications,
 };
@@ -15,16 +18,13 @@ pub(super) const LIBRECHAT_CREDENTIALS: &str = "librechat-credentials-env";
 /// Secret the agent chart reads.
 pub(super) const AGENT_CREDENTIALS: &str = "agent-credentials";
 
-const PREFIX: &str = "ocp4_workload_ocpsandbox_mcp_user_";
+pub(super) const PREFIX: &str = "ocp4_workload_ocpsandbox_mcp_user_";
 
 /// What an order says about the applications.
 #[derive(Debug, Clone)]
 pub struct Settings {
     revision: String,
-    openshift_path: String,
-    openshift_image: String,
-    gitea_path: String,
-    gitea_image: String,
+    pub(super) servers: Servers,
     agent_path: String,
     agent_model: String,
     librechat_config_path: String,
@@ -37,8 +37,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads the order's variables (agnosticd-compat.md 3.7). Image tags are pinned here where upstream pulls
-    /// `latest`: since v0.0.61 the OpenShift server's `latest` lacks the SSE endpoint upstream's chart asks for.
+    /// Reads the order's variables (agnosticd-compat.md 3.7).
     ///
     /// # Errors
     ///
@@ -52,10 +51,7 @@ impl Settings {
             vars.text_list(&[&format!("{PREFIX}litemaas_models")])?.filter(|models| !models.is_empty());
         Ok(Self {
             revision: text("gitops_repo_tag", "main")?,
-            openshift_path: text("openshift_repo_path", "tenant/mcp-openshift")?,
-            openshift_image: text("openshift_image", "quay.io/containers/kubernetes_mcp_server:v0.0.67")?,
-            gitea_path: text("gitea_repo_path", "tenant/mcp-gitea")?,
-            gitea_image: text("gitea_image", "docker.gitea.com/gitea-mcp-server:1.8.0")?,
+            servers: Servers::read(vars)?,
             agent_path: text("agent_repo_path", "tenant/agent")?,
             agent_model: text("agent_model_name", "openai/llama-scout-17b")?,
             librechat_config_path: text("librechat_config_repo_path", "./tenant/librechat")?,
@@ -79,8 +75,7 @@ impl Settings {
             librechat_url: format!("https://{}", names.host(Component::Librechat, domain)),
             librechat_user: self.librechat_user(names),
             librechat_password,
-            openshift_mcp_url: mcp_url(names, Component::McpOpenshift),
-            gitea_mcp_url: mcp_url(names, Component::McpGitea),
+            mcp_servers: names.mcp_servers().iter().map(|one| (*one, servers::url(names, *one))).collect(),
             password,
         }
     }
@@ -91,13 +86,6 @@ impl Settings {
     }
 }
 
-/// Address of an MCP server inside the cluster. It has no route: anyone who knew the host could use its tools
-/// with the tenant's rights.
-pub(super) fn mcp_url(names: &Names, component: Component) -> String {
-    let server = if component == Component::McpGitea { "gitea" } else { "openshift" };
-    format!("http://mcp-{server}-proxy.{}.svc.cluster.local:8080/mcp", names.namespace(component))
-}
-
 /// What changes when a Secret does, so that what reads it is restarted (provisioning.md 9, defect 46).
 #[derive(Debug, Default)]
 pub(super) struct Revisions {
@@ -106,7 +94,7 @@ pub(super) struct Revisions {
     pub(super) agent: String,
 }
 
-/// The five sets of one tenant.
+/// The sets of one tenant.
 pub(super) struct Sets<'a> {
     pub(super) revisions: &'a Revisions,
     pub(super) names: &'a Names,
@@ -124,11 +112,6 @@ struct Source<'a> {
 impl Sets<'_> {
     /// Name and content of all sets. `routes`: OpenShift's routes publish LibreChat, else an Ingress does.
     pub(super) fn all(&self, routes: bool) -> Vec<(String, Value)> {
-        let components = ["mcp-openshift", "mcp-gitea", "librechat-config", "librechat", "agent"];
-        components.into_iter().map(|component| self.set(component, routes)).collect()
-    }
-
-    fn set(&self, component: &str, routes: bool) -> (String, Value) {
         let Settings { revision, .. } = self.settings;
         let tenant = format!(
             "{}/{}/{}",
@@ -137,40 +120,43 @@ impl Sets<'_> {
             self.names.gitea_repository()
         );
         let own = |path| Source { repository: &tenant, path, revision };
-        let (source, namespace, values) = match component {
-            "mcp-openshift" => {
-                (own(&self.settings.openshift_path), Component::McpOpenshift, self.mcp_openshift())
-            }
-            "mcp-gitea" => (own(&self.settings.gitea_path), Component::McpGitea, self.mcp_gitea()),
-            "librechat-config" => {
-                let values = self.librechat_config(routes);
-                (own(&self.settings.librechat_config_path), Component::Librechat, values)
-            }
-            "librechat" => {
-                let source = Source {
-                    repository: &self.settings.librechat_repository,
-                    path: &self.settings.librechat_path,
-                    revision: &self.settings.librechat_revision,
-                };
-                (
-                    source,
-                    Component::Librechat,
-                    librechat::values(self.names, self.settings, &self.revisions.librechat),
-                )
-            }
-            _ => (own(&self.settings.agent_path), Component::Agent, self.agent()),
+        let elsewhere = Source {
+            repository: &self.settings.librechat_repository,
+            path: &self.settings.librechat_path,
+            revision: &self.settings.librechat_revision,
         };
-        let name = format!("{}-{component}", self.names.username());
-        (name, self.application_set(component, &source, namespace, &values))
+        let librechat = librechat::values(self.names, self.settings, &self.revisions.librechat);
+        let servers = self.names.mcp_servers().iter().map(|server| {
+            let component = server.component();
+            self.set(
+                component.suffix(),
+                &own(self.settings.servers.path(*server)),
+                component,
+                &self.server(*server),
+            )
+        });
+        servers
+            .chain([
+                self.set(
+                    "librechat-config",
+                    &own(&self.settings.librechat_config_path),
+                    Component::Librechat,
+                    &self.librechat_config(routes),
+                ),
+                self.set("librechat", &elsewhere, Component::Librechat, &librechat),
+                self.set("agent", &own(&self.settings.agent_path), Component::Agent, &self.agent()),
+            ])
+            .collect()
     }
 
-    fn application_set(
+    /// Name and content of the set that makes one application.
+    fn set(
         &self,
         component: &str,
         source: &Source<'_>,
         namespace: Component,
         values: &Value,
-    ) -> Value {
+    ) -> (String, Value) {
         let template = json!({
             "metadata": {
                 "name": format!("{component}-{}", self.names.username()),
@@ -198,47 +184,20 @@ impl Sets<'_> {
                 },
             },
         });
-        json!({"spec": {
+        let set = json!({"spec": {
             "syncPolicy": {"preserveResourcesOnDeletion": false},
             "generators": [{"list": {"elements": [{"user": self.names.username().as_str()}]}}],
             "template": template,
-        }})
+        }});
+        (format!("{}-{component}", self.names.username()), set)
     }
 
-    fn common(&self, name: &str, namespace: Component) -> Value {
+    pub(super) fn common(&self, name: &str, namespace: Component) -> Value {
         json!({
             "fullnameOverride": name,
             "user": self.names.username().as_str(),
             "namespace": self.names.namespace(namespace).as_str(),
         })
-    }
-
-    /// Who may call an MCP server: the agent and LibreChat. By name, for adopted namespaces lack our labels.
-    fn callers(&self) -> Value {
-        let callers = [Component::Agent, Component::Librechat].map(|one| self.names.namespace(one).as_str());
-        json!({"clientNamespaces": callers})
-    }
-
-    fn mcp_openshift(&self) -> Value {
-        let mut values = self.common("mcp-openshift", Component::McpOpenshift);
-        values["image"] = json!(self.settings.openshift_image);
-        values["networkPolicy"] = self.callers();
-        // the server's account reads these and nothing else on the cluster
-        let readable: Vec<&str> = self.names.namespaces().map(|(_, name)| name.as_str()).collect();
-        values["readNamespaces"] = json!(readable);
-        values
-    }
-
-    fn mcp_gitea(&self) -> Value {
-        let mut values = self.common("mcp-gitea", Component::McpGitea);
-        values["image"] = json!(self.settings.gitea_image);
-        values["networkPolicy"] = self.callers();
-        values["credentialsRevision"] = json!(self.revisions.gitea);
-        values["giteaConfig"] = json!({
-            "url": self.names.gitea_internal_url(),
-            "existingSecret": crate::steps::mcp_servers::GITEA_CREDENTIALS,
-        });
-        values
     }
 
     fn librechat_config(&self, routes: bool) -> Value {
@@ -273,9 +232,9 @@ impl Sets<'_> {
         values["agentConfig"] = json!({
             "existingSecret": AGENT_CREDENTIALS,
             "litellm_model": self.settings.agent_model,
-            "mcp_openshift_url": mcp_url(names, Component::McpOpenshift),
+            "mcp_openshift_url": self.agent_server(McpServer::Openshift),
             "mcp_openshift_transport": "streamable-http",
-            "mcp_gitea_url": mcp_url(names, Component::McpGitea),
+            "mcp_gitea_url": self.agent_server(McpServer::Gitea),
             "mcp_gitea_transport": "streamable-http",
             "mcp_gitea_user": names.username().as_str(),
             "mcp_gitea_repo": names.gitea_repository(),

@@ -36,6 +36,7 @@ kinds! {
     Deployment: "apps" "v1" "deployments" Namespaced Always,
     Gitea: "pfe.rhpds.com" "v1" "gitea" Namespaced Always,
     Ingress: "networking.k8s.io" "v1" "ingresses" Namespaced Always,
+    Job: "batch" "v1" "jobs" Namespaced Always,
     MCPServer: "toolhive.stacklok.dev" "v1beta1" "mcpservers" Namespaced Always,
     Namespace: "" "v1" "namespaces" Cluster Always,
     PersistentVolumeClaim: "" "v1" "persistentvolumeclaims" Namespaced Always,

@@ -37,7 +37,8 @@ const INSTANCE: &str = "app.kubernetes.io/instance";
 const REFRESH: Duration = Duration::from_secs(30);
 
 /// Kinds that components are made of.
-const MANAGED: [Kind; 5] = [Kind::MCPServer, Kind::Deployment, Kind::Service, Kind::Route, Kind::Ingress];
+const MANAGED: [Kind; 6] =
+    [Kind::MCPServer, Kind::Deployment, Kind::Job, Kind::Service, Kind::Route, Kind::Ingress];
 
 /// What the controller remembers of an Application while it runs.
 #[derive(Clone, Default)]
@@ -66,6 +67,7 @@ impl Reconciler for Controller {
         Kind::AppProject,
         Kind::MCPServer,
         Kind::Deployment,
+        Kind::Job,
         Kind::Service,
         Kind::Route,
         Kind::Ingress,
@@ -178,13 +180,21 @@ impl Controller {
         };
         memory.source = Some((spec["source"].clone(), chart.clone()));
         let namespace = spec["destination"]["namespace"].as_str().unwrap_or_default();
-        let target =
-            Target { application: &key.name, namespace, openshift: self.openshift, domain: &self.domain };
+        let target = Target {
+            application: &key.name,
+            namespace,
+            openshift: self.openshift,
+            domain: &self.domain,
+            values: spec["source"]["helm"]["values"].as_str().unwrap_or_default(),
+        };
         let bundle = target.bundle();
         let automated = spec["syncPolicy"]["automated"].is_object();
         let attempted = memory.synced.as_ref().is_some_and(|(synced, _)| synced == spec);
         if report.sync_requested() || automated && !attempted {
             let outcome = self.sync(&project, namespace, &chart, &bundle).await;
+            if outcome == SyncOutcome::Succeeded {
+                self.prune(&key.name, namespace, &bundle).await?;
+            }
             memory.synced = Some((spec.clone(), outcome));
         }
         let outcome = memory.synced.as_ref().map(|(_, outcome)| outcome.clone());
@@ -216,6 +226,14 @@ impl Controller {
             Ok(_) => SyncOutcome::Succeeded,
             Err(error) => SyncOutcome::Failed(refusal(&error, namespace)),
         }
+    }
+
+    /// Takes away what the Application had before and has not now: Jobs alone change their names.
+    async fn prune(&self, application: &str, namespace: &str, bundle: &Bundle) -> anyhow::Result<()> {
+        let jobs = self.cluster.list_live(Kind::Job, namespace, &format!("{INSTANCE}={application}")).await?;
+        let old = jobs.iter().filter(|(key, _)| bundle.objects.iter().all(|(wanted, _)| wanted != key));
+        try_join_all(old.map(|(key, _)| self.cluster.delete(key, PropagationPolicy::Background))).await?;
+        Ok(())
     }
 
     /// What is there against what should be.

@@ -5,11 +5,13 @@
 //! (RBAC, probes, resources) is proven by the charts' own tests.
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::standins::{cluster::ObjectKey, exposure::Exposure, kinds::Kind};
 
 /// Longest first: `librechat` is also the beginning of `librechat-config`.
-const COMPONENTS: [&str; 5] = ["librechat-config", "mcp-openshift", "mcp-gitea", "librechat", "agent"];
+const COMPONENTS: [&str; 7] =
+    ["librechat-config", "mcp-openshift", "mcp-gitea", "mcp-rhoai", "mcp-kubeflow", "librechat", "agent"];
 
 /// What there is to deploy.
 #[derive(Debug, Default)]
@@ -31,6 +33,8 @@ pub(super) struct Target<'a> {
     pub(super) openshift: bool,
     /// The ingress domain.
     pub(super) domain: &'a str,
+    /// The chart's values. What a Job does follows from them, and its name from what it does.
+    pub(super) values: &'a str,
 }
 
 impl Target<'_> {
@@ -55,6 +59,12 @@ impl Target<'_> {
                         "podTemplateSpec": { "spec": { "containers": [container] } },
                     }),
                 )
+            }
+            Some("mcp-rhoai") => {
+                self.mcp_server("rhoai", json!({ "image": "ghcr.io/opendatahub-io/rhoai-mcp:0.1.1" }))
+            }
+            Some("mcp-kubeflow") => {
+                self.mcp_server("kubeflow", json!({ "image": "ghcr.io/kubeflow/mcp-server:0.1.1" }))
             }
             Some("librechat-config") => {
                 Bundle { objects: Vec::new(), secrets: vec!["librechat-credentials-env"] }
@@ -85,7 +95,27 @@ impl Target<'_> {
             spec.extend(fields);
         }
         let server = json!({ "metadata": self.metadata(), "spec": spec });
-        Bundle { objects: vec![(self.at(Kind::MCPServer, name), server)], secrets: Vec::new() }
+        let objects = vec![(self.at(Kind::MCPServer, name), server), self.handshake(name)];
+        Bundle { objects, secrets: Vec::new() }
+    }
+
+    /// The Job that shakes hands with a server. It has one attempt instead of the chart's three: nobody here waits for
+    /// the Job controller's pauses between them.
+    fn handshake(&self, server: &str) -> (ObjectKey, Value) {
+        let digest = hex::encode(&Sha256::digest(self.values)[..4]);
+        let labels = json!({ "app.kubernetes.io/component": "handshake" });
+        let container =
+            json!({ "name": "handshake", "image": "registry.access.redhat.com/ubi9/ubi-minimal:9.6" });
+        let mut metadata = self.metadata();
+        metadata["labels"]["app.kubernetes.io/component"] = "handshake".into();
+        let job = json!({ "metadata": metadata, "spec": {
+            "backoffLimit": 0,
+            "template": {
+                "metadata": { "labels": labels },
+                "spec": { "restartPolicy": "Never", "containers": [container] },
+            },
+        } });
+        (self.at(Kind::Job, &format!("mcp-{server}-handshake-{digest}")), job)
     }
 
     fn web(
@@ -141,14 +171,17 @@ mod tests {
     use super::*;
 
     fn kinds(application: &str, openshift: bool) -> Vec<String> {
-        let target = Target { application, namespace: "ns", openshift, domain: "apps.test" };
+        let target = Target { application, namespace: "ns", openshift, domain: "apps.test", values: "" };
         target.bundle().objects.iter().map(|(key, _)| format!("{} {}", key.kind, key.name)).collect()
     }
 
     #[test]
     fn every_component_deploys_what_its_chart_is_known_for() {
-        assert_eq!(kinds("mcp-openshift-user-x1", true), ["MCPServer openshift"]);
-        assert_eq!(kinds("mcp-gitea-user-x1", true), ["MCPServer gitea"]);
+        for server in ["openshift", "gitea", "rhoai", "kubeflow"] {
+            let deployed = kinds(&format!("mcp-{server}-user-x1"), true);
+            let job = format!("Job mcp-{server}-handshake-e3b0c442");
+            assert_eq!(deployed, [format!("MCPServer {server}"), job]);
+        }
         assert_eq!(kinds("librechat-config-user-x1", true), [""; 0]);
         let librechat = ["Deployment librechat", "Service librechat", "Route librechat"];
         assert_eq!(kinds("librechat-user-x1", true), librechat);

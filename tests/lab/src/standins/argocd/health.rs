@@ -45,6 +45,7 @@ pub(super) fn of(kind: Kind, object: &DynamicObject) -> Health {
     let status = &object.data["status"];
     match kind {
         Kind::Deployment => deployment(object),
+        Kind::Job => job(object),
         Kind::MCPServer => match status["phase"].as_str() {
             Some("Ready") => Health::healthy(),
             Some("Failed") => {
@@ -90,6 +91,20 @@ fn deployment(object: &DynamicObject) -> Health {
     Health::healthy()
 }
 
+fn job(object: &DynamicObject) -> Health {
+    let conditions = object.data["status"]["conditions"].as_array().into_iter().flatten();
+    let mut ended = conditions.filter(|each| each["status"] == "True");
+    ended
+        .find_map(|each| match each["type"].as_str()? {
+            "Complete" => Some(Health::healthy()),
+            "Failed" => {
+                Some(Health::new(HealthStatus::Degraded, each["message"].as_str().unwrap_or_default()))
+            }
+            _ => None,
+        })
+        .unwrap_or_else(|| Health::new(HealthStatus::Progressing, "Job is running"))
+}
+
 /// The health of the whole: that of the worst part.
 pub(super) fn worst(parts: impl IntoIterator<Item = Health>) -> Health {
     parts.into_iter().max_by_key(|health| health.status).unwrap_or_else(Health::healthy)
@@ -118,6 +133,18 @@ mod tests {
         let late =
             json!({ "observedGeneration": 2, "conditions": [{ "reason": "ProgressDeadlineExceeded" }] });
         assert_eq!(of(Kind::Deployment, &deployment_with(&late)).status, HealthStatus::Degraded);
+    }
+
+    #[test]
+    fn a_job_is_healthy_when_it_is_complete() {
+        let of_job = |conditions: Value| {
+            let job = json!({ "metadata": { "name": "h" }, "status": { "conditions": conditions } });
+            of(Kind::Job, &serde_json::from_value(job).unwrap()).status
+        };
+        let condition = |kind: &str| json!([{ "type": kind, "status": "True" }]);
+        assert_eq!(of_job(json!([])), HealthStatus::Progressing);
+        assert_eq!(of_job(condition("Complete")), HealthStatus::Healthy);
+        assert_eq!(of_job(condition("Failed")), HealthStatus::Degraded);
     }
 
     #[test]
