@@ -27,7 +27,7 @@ const RENDERED_FOR: [(&str, &str); 2] =
     [("mcpuser-x1", "user-wall1"), ("librechat-test", "librechat-user-wall1")];
 
 /// Somebody, as the API server knows them.
-struct Identity {
+pub(crate) struct Identity {
     name: String,
     groups: Vec<String>,
 }
@@ -39,7 +39,7 @@ impl Identity {
 
     /// Name and groups of a service account
     /// (<https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/>).
-    fn service_account(namespace: &str, name: &str) -> Self {
+    pub(crate) fn service_account(namespace: &str, name: &str) -> Self {
         let groups = [
             "system:serviceaccounts".into(),
             format!("system:serviceaccounts:{namespace}"),
@@ -48,7 +48,7 @@ impl Identity {
         Self { name: format!("system:serviceaccount:{namespace}:{name}"), groups: groups.into() }
     }
 
-    async fn client(&self, world: &World) -> Client {
+    pub(crate) async fn client(&self, world: &World) -> Client {
         let kubeconfig =
             Kubeconfig::read_from(world.lab().kubeconfig()).expect("the lab's kubeconfig is there");
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
@@ -77,7 +77,7 @@ fn is_about_oneself(rule: &ResourceRule) -> bool {
         && groups.clone().all(|group| group == "authorization.k8s.io" || group == "authentication.k8s.io")
 }
 
-fn kind(api_version: &str, kind: &str) -> ApiResource {
+pub(crate) fn kind(api_version: &str, kind: &str) -> ApiResource {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
 }
@@ -124,7 +124,7 @@ async fn let_through(client: &Client, namespace: &str) -> Vec<String> {
 }
 
 /// Whether a manifest is about who may do what.
-fn grants(document: &str) -> bool {
+pub(crate) fn grants(document: &str) -> bool {
     ["ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"]
         .iter()
         .any(|kind| document.lines().any(|line| line == format!("kind: {kind}")))

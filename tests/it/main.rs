@@ -24,6 +24,7 @@ mod program;
 mod readme;
 mod refusals;
 mod results;
+mod rights;
 mod secrecy;
 mod selection;
 mod signals;
