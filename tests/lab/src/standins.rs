@@ -15,6 +15,7 @@ mod inventory;
 mod keycloak;
 mod kinds;
 mod litellm;
+mod mcp_lifecycle;
 mod mcp_operators;
 mod ownership;
 pub(crate) mod pace;
@@ -98,6 +99,9 @@ pub async fn start_some(platform: Platform, selection: Selection) -> anyhow::Res
         let endpoints = endpoints::Endpoints::new(cluster.clone(), platform.clone());
         controller::spawn(endpoints, &cluster, &platform);
     }
+    // it has nothing to do until somebody defines its kind
+    let lifecycle = mcp_lifecycle::Lifecycle { cluster: cluster.clone(), nodes: platform.nodes };
+    controller::spawn(lifecycle, &cluster, &platform);
     if selection.mcp_operators {
         controller::spawn(mcp_operators::ToolHive { cluster: cluster.clone() }, &cluster, &platform);
     }

@@ -207,6 +207,12 @@ fn unwritable(path: &Path) -> impl Fn(std::io::Error) -> BuildError {
     |source| BuildError::Cache { path: path.to_owned(), source }
 }
 
+/// The definition of the MCP lifecycle operator's kind, which is published nowhere (MCP reference, 4.1). No cluster of the
+/// lab has it from the start: with two operators to choose from, `tenant` would have to be told which.
+pub fn mcp_lifecycle() -> Value {
+    own::mcp_lifecycle()
+}
+
 mod own {
     //! Definitions in our own words, for kinds that no Go module carries.
 
@@ -227,6 +233,32 @@ mod own {
             definition("user.openshift.io", "v1", ("Identity", "identities"), "Cluster", false),
             definition("user.openshift.io", "v1", ("User", "users"), "Cluster", false),
         ]
+    }
+
+    /// What charts rely on is checked; the rest is let through.
+    pub(super) fn mcp_lifecycle() -> Value {
+        let mut definition =
+            definition("mcp.x-k8s.io", "v1alpha1", ("MCPServer", "mcpservers"), "Namespaced", true);
+        let open = |mut schema: Value| {
+            schema["type"] = "object".into();
+            schema["x-kubernetes-preserve-unknown-fields"] = true.into();
+            schema
+        };
+        let image = open(json!({"required": ["ref"], "properties": {
+            "ref": {"type": "string", "maxLength": 1000, "pattern": "^[a-z0-9.-]+(:[0-9]+)?/.+(:[\\w][\\w.-]*|@.+:.+)$"}}}));
+        let source = open(json!({"required": ["type", "containerImage"], "properties": {
+            "type": {"type": "string", "enum": ["ContainerImage"]}, "containerImage": image}}));
+        let config = open(json!({"required": ["port"], "properties": {
+            "port": {"type": "integer", "minimum": 1, "maximum": 65535},
+            "path": {"type": "string", "pattern": "^/[^ ?#\\n\\t]*$", "default": "/mcp"},
+            "arguments": {"type": "array", "items": {"type": "string", "minLength": 1}}}}));
+        let spec = open(
+            json!({"required": ["source", "config"], "properties": {"source": source, "config": config}}),
+        );
+        let schema =
+            open(json!({"required": ["spec"], "properties": {"spec": spec, "status": open(json!({}))}}));
+        definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = schema;
+        definition
     }
 
     fn definition(group: &str, version: &str, names: (&str, &str), scope: &str, status: bool) -> Value {

@@ -161,7 +161,8 @@ impl Cluster {
         shutdown: &CancellationToken,
     ) -> Result<(), ClusterError> {
         let kinds = || Kind::ALL.iter().copied().filter(move |kind| kind.is_watched(openshift));
-        for kind in kinds() {
+        let optional = Kind::ALL.iter().copied().filter(|kind| kind.is_optional());
+        for kind in kinds().chain(optional) {
             let (cluster, shutdown) = (self.clone(), shutdown.clone());
             tokio::spawn(async move {
                 tokio::select! {

@@ -37,6 +37,7 @@ kinds! {
     Gitea: "pfe.rhpds.com" "v1" "gitea" Namespaced Always,
     Ingress: "networking.k8s.io" "v1" "ingresses" Namespaced Always,
     Job: "batch" "v1" "jobs" Namespaced Always,
+    LifecycleServer: "mcp.x-k8s.io" "v1alpha1" "mcpservers" Namespaced Optional,
     MCPServer: "toolhive.stacklok.dev" "v1beta1" "mcpservers" Namespaced Always,
     Namespace: "" "v1" "namespaces" Cluster Always,
     PersistentVolumeClaim: "" "v1" "persistentvolumeclaims" Namespaced Always,
@@ -61,13 +62,16 @@ enum Scope {
 enum Watch {
     Always,
     OpenShift,
+    /// As soon as its definition is there, which nobody waits for.
+    Optional,
     Never,
 }
 
 impl Kind {
     /// What the API calls it, in path and body.
     pub(crate) fn resource(self) -> ApiResource {
-        let (group, version, kind, plural, ..) = self.row();
+        let (group, version, _, plural, ..) = self.row();
+        let kind = self.name();
         ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural)
     }
 
@@ -83,7 +87,11 @@ impl Kind {
 
     /// The name in `kind:`.
     pub(crate) fn name(self) -> &'static str {
-        self.row().2
+        match self {
+            // two operators call their kind the same
+            Self::LifecycleServer => Self::MCPServer.row().2,
+            _ => self.row().2,
+        }
     }
 
     /// Whether objects of this kind live in a namespace.
@@ -91,12 +99,17 @@ impl Kind {
         self.row().4 == Scope::Namespaced
     }
 
+    /// Whether the stand-ins watch it as soon as its definition is there.
+    pub(crate) fn is_optional(self) -> bool {
+        self.row().5 == Watch::Optional
+    }
+
     /// Whether the stand-ins watch it on a cluster with, or without, OpenShift's APIs.
     pub(crate) fn is_watched(self, openshift: bool) -> bool {
         match self.row().5 {
             Watch::Always => true,
             Watch::OpenShift => openshift,
-            Watch::Never => false,
+            Watch::Optional | Watch::Never => false,
         }
     }
 }

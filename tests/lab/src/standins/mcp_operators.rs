@@ -8,7 +8,7 @@
 //!
 //! Does not imitate: validation of `podTemplateSpec`, groups, authentication, scaling, telemetry; the MCP
 //! protocol itself. Stricter than the real one: `Ready` needs the workload to be ready as well, where
-//! ToolHive looks at the proxy only. The MCP lifecycle operator is not imitated: its CRD is not published.
+//! ToolHive looks at the proxy only. The MCP lifecycle operator is next door, in `mcp_lifecycle`.
 //!
 //! Faults: *failing* is phase `Failed`, *wrong* is phase `Ready` at once, with the URL of another port.
 //! Subject: namespace/name.

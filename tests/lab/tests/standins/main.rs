@@ -5,11 +5,14 @@ mod world;
 use kube::api::DynamicObject;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use tenant_lab::faults::{Behaviour, StandIn};
+use tenant_lab::{
+    builds::crds,
+    faults::{Behaviour, StandIn},
+};
 
 use crate::world::{
-    APP_PROJECT, APPLICATION, APPLICATION_SET, ARGOCD, CLAIM, DEPLOYMENT, GITEA, MCP_SERVER, NAMESPACE,
-    ROUTE, SECRET, World, has_condition, is_healthy, text,
+    APP_PROJECT, APPLICATION, APPLICATION_SET, ARGOCD, CLAIM, DEFINITION, DEPLOYMENT, GITEA,
+    LIFECYCLE_SERVER, MCP_SERVER, NAMESPACE, ROUTE, SECRET, World, has_condition, is_healthy, text,
 };
 
 #[tokio::test]
@@ -168,6 +171,41 @@ async fn an_mcp_server_is_ready_when_its_pods_are_and_goes_with_all_it_made() {
     let url = format!("http://mcp-gitea-proxy.{namespace}.svc.cluster.local:8080/mcp");
     assert_eq!(server.data["status"]["url"], url);
     world.delete(MCP_SERVER, &namespace, "gitea").await;
+    world.gone(DEPLOYMENT, &namespace, "gitea").await;
+    world.leave(user).await;
+}
+
+#[tokio::test]
+async fn the_lifecycle_operator_says_what_is_missing_and_rolls_out_what_is_complete() {
+    let (world, user) = (World::enter().await, "user-l1");
+    world.tenant(user).await;
+    let (namespace, definition) = (format!("mcp-gitea-{user}"), "mcpservers.mcp.x-k8s.io");
+    world.apply(DEFINITION, "", definition, crds::mcp_lifecycle()).await;
+    let established =
+        |found: &DynamicObject| has_condition(found, &[("type", "Established"), ("status", "True")]);
+    world.until(DEFINITION, "", definition, "established", established).await;
+    let token = json!({ "name": "gitea-creds", "key": "token" });
+    let spec = json!({
+        "source": { "type": "ContainerImage",
+            "containerImage": { "ref": "docker.gitea.com/gitea-mcp-server:1.8.0" } },
+        "config": { "port": 8080, "arguments": ["/app/gitea-mcp", "-t", "http", "-port", "8080"],
+            "env": [{ "name": "GITEA_ACCESS_TOKEN", "valueFrom": { "secretKeyRef": token } }] },
+    });
+    world.apply(LIFECYCLE_SERVER, &namespace, "gitea", json!({ "spec": spec })).await;
+    let refused = |found: &DynamicObject| {
+        let said = found.data["status"]["conditions"][0]["message"].as_str().unwrap_or_default();
+        has_condition(found, &[("type", "Accepted"), ("status", "False"), ("reason", "Invalid")])
+            && said.starts_with("Secret 'gitea-creds' not found")
+    };
+    world.until(LIFECYCLE_SERVER, &namespace, "gitea", "refused for its Secret", refused).await;
+    world.apply(SECRET, &namespace, "gitea-creds", json!({ "data": { "token": "dG9rZW4=" } })).await;
+    let available = |found: &DynamicObject| {
+        has_condition(found, &[("type", "Ready"), ("status", "True"), ("reason", "Available")])
+    };
+    let server = world.until(LIFECYCLE_SERVER, &namespace, "gitea", "available", available).await;
+    let url = format!("http://gitea.{namespace}.svc.cluster.local:8080/mcp");
+    assert_eq!(server.data["status"]["address"]["url"], url);
+    world.delete(LIFECYCLE_SERVER, &namespace, "gitea").await;
     world.gone(DEPLOYMENT, &namespace, "gitea").await;
     world.leave(user).await;
 }

@@ -30,6 +30,9 @@ pub(crate) const APP_PROJECT: Kind = ("argoproj.io/v1alpha1", "AppProject", "app
 pub(crate) const CLAIM: Kind = ("v1", "PersistentVolumeClaim", "persistentvolumeclaims");
 pub(crate) const DEPLOYMENT: Kind = ("apps/v1", "Deployment", "deployments");
 pub(crate) const GITEA: Kind = ("pfe.rhpds.com/v1", "Gitea", "gitea");
+pub(crate) const DEFINITION: Kind =
+    ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions");
+pub(crate) const LIFECYCLE_SERVER: Kind = ("mcp.x-k8s.io/v1alpha1", "MCPServer", "mcpservers");
 pub(crate) const MCP_SERVER: Kind = ("toolhive.stacklok.dev/v1beta1", "MCPServer", "mcpservers");
 pub(crate) const NAMESPACE: Kind = ("v1", "Namespace", "namespaces");
 pub(crate) const ROUTE: Kind = ("route.openshift.io/v1", "Route", "routes");
