@@ -22,7 +22,8 @@ automountServiceAccountToken: {{ .entry.cluster | default false }}
 {{- end }}
 {{- end }}
 
-{{- /* One grant: a Role of its own or an existing ClusterRole, bound in one namespace. */}}
+{{- /* One grant: a Role of its own or an existing ClusterRole, bound in one namespace to the server's account, or to
+the users and groups it names. */}}
 {{- define "mcp-server.access.namespace" }}
 {{- $name := printf "%s-%s" (include "workload.namespace" .root) .grant.name | trunc 63 | trimSuffix "-" }}
 {{- $labels := include "workload.labels" (dict "root" .root "component" "server") }}
@@ -56,9 +57,15 @@ roleRef:
   name: {{ .grant.clusterRole }}
   {{- end }}
 subjects:
+{{- range .grant.subjects }}
+- apiGroup: rbac.authorization.k8s.io
+  kind: {{ .kind }}
+  name: {{ .name | quote }}
+{{- else }}
 - kind: ServiceAccount
   name: {{ .account }}
   namespace: {{ include "workload.namespace" .root }}
+{{- end }}
 {{- end }}
 
 {{- /* Reading of things that belong to no namespace. */}}
