@@ -18,6 +18,7 @@ mod looking;
 mod many;
 mod matrix;
 mod mcp_servers;
+mod oauth;
 mod orphans;
 mod pipelines;
 mod program;

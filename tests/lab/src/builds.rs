@@ -6,6 +6,7 @@
 pub mod cache;
 pub mod crds;
 pub mod golang;
+pub mod keycloak;
 pub mod openshift_mcp;
 pub mod progress;
 

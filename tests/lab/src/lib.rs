@@ -9,6 +9,7 @@
 
 pub mod builds;
 pub mod cluster;
+pub mod container;
 pub mod control;
 pub mod controlplane;
 pub mod daemon;
@@ -18,8 +19,10 @@ pub mod faults;
 pub mod files;
 pub mod gitea;
 pub mod installation;
+pub mod keycloak;
 pub mod lab;
 pub mod matrix;
+pub mod oauth;
 pub mod objects;
 pub mod pki;
 pub mod platform;
