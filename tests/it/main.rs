@@ -26,6 +26,7 @@ mod readme;
 mod refusals;
 mod results;
 mod rights;
+mod rollouts;
 mod secrecy;
 mod selection;
 mod signals;
