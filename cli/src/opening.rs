@@ -248,11 +248,15 @@ impl Workplace {
         let kept = cluster.get(&record::location(&read.guid)).await?;
         let completed = purpose != Purpose::Provision || !read.given;
         let mut remembered = kept.as_ref().map(record::variables).unwrap_or_default();
-        if !completed {
-            // servers come and go by being named, not by a file that says nothing of them
-            remembered.retain(|name, _| name == MCP_SERVERS);
+        let servers = remembered.remove(MCP_SERVERS);
+        let mut vars = read.vars.clone();
+        if completed {
+            vars = vars.with_defaults(remembered);
         }
-        let vars = read.vars.clone().with_defaults(remembered);
+        // servers come and go by being named, not by an order that says nothing of them
+        if let (Some(servers), None) = (servers, vars.first_set(&[MCP_SERVERS])?) {
+            vars = vars.with(MCP_SERVERS, servers, Origin::Default);
+        }
         let findings = findings(&cluster, &read.guid, kept.as_ref()).await?;
         let settings = Settings::read(&vars, &read.guid, &read.recipe, &findings)?;
         let domain = domain(&settings, &cluster, purpose).await?;

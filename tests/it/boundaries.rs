@@ -16,11 +16,18 @@ use tenant_cli::exit::ExitCode;
 
 use crate::{checkout, world::World};
 
-const PARTS: [&str; 6] = ["agent", "librechat", "mcp-openshift", "mcp-gitea", "gitea", "showroom"];
+const PARTS: [&str; 8] =
+    ["agent", "librechat", "mcp-openshift", "mcp-gitea", "mcp-rhoai", "mcp-kubeflow", "gitea", "showroom"];
 
 /// What our charts give their programs, as `tenant` has Argo CD render them: the charts' own stored renderings.
-const CHARTS: [&str; 4] =
-    ["agent/tenant", "librechat/tenant", "mcp-openshift/tenant-toolhive", "mcp-gitea/tenant-toolhive"];
+const CHARTS: [&str; 6] = [
+    "agent/tenant",
+    "librechat/tenant",
+    "mcp-openshift/tenant-toolhive",
+    "mcp-gitea/tenant-toolhive",
+    "mcp-rhoai/tenant-toolhive",
+    "mcp-kubeflow/tenant-toolhive",
+];
 
 /// The tenant and the namespace those renderings were made for, and what each is here.
 const RENDERED_FOR: [(&str, &str); 2] =
@@ -162,7 +169,8 @@ async fn install_rights(world: &World) {
 async fn whoever_belongs_to_one_tenant_is_refused_everything_in_anothers() {
     let world = World::shared().await;
     for guid in ["wall1", "wall2"] {
-        world.provision(guid, "order.yml").run().expect(ExitCode::Done);
+        let all = ["--mcp-servers", "openshift,gitea,rhoai,kubeflow"];
+        world.provision(guid, "order.yml").args(all).run().expect(ExitCode::Done);
     }
     install_rights(world).await;
     let mut identities = vec![Identity::user("user-wall1")];
@@ -173,7 +181,7 @@ async fn whoever_belongs_to_one_tenant_is_refused_everything_in_anothers() {
         let names = accounts.items.into_iter().filter_map(|account| account.metadata.name);
         identities.extend(names.map(|name| Identity::service_account(&namespace, &name)));
     }
-    for of_charts in ["agent", "openshift-sa", "showroom"] {
+    for of_charts in ["agent", "openshift-sa", "rhoai-sa", "kubeflow-sa", "showroom"] {
         let known = identities.iter().any(|identity| identity.name.ends_with(&format!(":{of_charts}")));
         assert!(
             known,

@@ -52,13 +52,11 @@ impl Named {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use proptest::prelude::*;
 
     use super::*;
     use crate::{
-        names::{Findings, Names},
+        names::{Findings, MCP_SERVERS, McpServer, Names},
         order::Vars,
     };
 
@@ -94,7 +92,8 @@ mod tests {
     proptest! {
         #[test]
         fn every_name_by_convention_leads_back(guid in "[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?") {
-            let vars = Vars::read(&[], BTreeMap::new()).unwrap();
+            let all = McpServer::ALL.map(McpServer::name).join(",");
+            let vars = Vars::from_iter([(MCP_SERVERS.to_owned(), all.into())]);
             let names = Names::derive(Guid::new(&guid).unwrap(), &vars, &Findings::default()).unwrap();
             let expected = Some(guid);
             prop_assert_eq!(&found(Named::User, names.username().as_str()), &expected);
@@ -107,6 +106,9 @@ mod tests {
             }
             for application in names.applications() {
                 prop_assert_eq!(&found(Named::Application, application.as_str()), &expected);
+            }
+            for set in names.application_sets() {
+                prop_assert_eq!(&found(Named::ApplicationSet, set.as_str()), &expected);
             }
         }
     }

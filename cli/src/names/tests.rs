@@ -56,6 +56,33 @@ fn everything_follows_from_the_guid() {
 }
 
 #[test]
+fn a_chosen_server_has_a_namespace_and_an_application_and_others_have_none() {
+    let names = derived("x1", json!({MCP_SERVERS: ["kubeflow", "openshift"]})).unwrap();
+    let parts: Vec<&str> = names.namespaces().map(|(part, _)| part).collect();
+    assert_eq!(parts, ["agent", "librechat", "mcp-openshift", "mcp-kubeflow", "gitea", "showroom"]);
+    let applications: Vec<_> = names.applications().map(ToString::to_string).collect();
+    assert_eq!(applications[..2], ["mcp-openshift-user-x1", "mcp-kubeflow-user-x1"]);
+    assert_eq!(applications.len(), 5);
+    let unchosen: Vec<_> = names.unchosen().map(ToString::to_string).collect();
+    assert_eq!(unchosen, ["mcp-gitea-user-x1", "mcp-rhoai-user-x1"]);
+
+    // neither a catalog's list of namespaces nor a record of earlier servers brings one back
+    let vars = vars(json!({
+        MCP_SERVERS: "openshift",
+        "ocp4_workload_tenant_namespace_suffixes": ["agent", "mcp-gitea", "devspace"],
+        "mcp_rhoai_namespace": "mcp-openshift-user-x1",
+    }));
+    let recorded = [("mcp-kubeflow".to_owned(), "sandbox-x1-kf".to_owned())];
+    let findings = Findings { recorded: recorded.into(), ..Findings::default() };
+    let names = Names::derive(super::guid(Some("x1"), &vars).unwrap(), &vars, &findings).unwrap();
+    let parts: Vec<&str> = names.namespaces().map(|(part, _)| part).collect();
+    assert_eq!(parts, ["agent", "librechat", "mcp-openshift", "gitea", "showroom", "devspace"]);
+    // what another part lives in is nobody's to remove
+    let unchosen: Vec<_> = names.unchosen().map(ToString::to_string).collect();
+    assert_eq!(unchosen, ["mcp-gitea-user-x1", "sandbox-x1-kf"]);
+}
+
+#[test]
 fn guids_that_look_like_something_else_work() {
     for guid in ["no", "1e3", "0123", "null", "a", "0"] {
         let names = derived(guid, json!({})).unwrap_or_else(|error| panic!("{guid}: {error}"));
