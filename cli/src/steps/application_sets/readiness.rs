@@ -43,6 +43,9 @@ impl ApplicationSets {
             },
         );
         try_join_all(changes).await?;
+        if withdrawal::strays(&self.tenant, &found).next().is_none() {
+            return Ok(false);
+        }
         withdrawal::unchosen(&self.tenant, scope).await
     }
 
