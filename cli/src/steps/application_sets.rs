@@ -233,8 +233,13 @@ impl Step for ApplicationSets {
                 .collect();
             let seen = match judge_applications(self.argo_cd(), &wanted, &found) {
                 Verdict::Done(()) => {
-                    let names = || wanted.into_iter().map(|one| one.name).collect();
-                    return Ok(super::seen(Some(differences), names));
+                    // Argo CD's health knows nothing of what an operator makes of an object
+                    let unready = self.unready_servers().await?;
+                    if unready.is_empty() || !differences.is_empty() {
+                        let names = || wanted.into_iter().map(|one| one.name).collect();
+                        return Ok(super::seen(Some(differences), names));
+                    }
+                    unready.join("; ")
                 }
                 _ if !differences.is_empty() => return Ok(Seen::new(State::Drifted, differences)),
                 Verdict::NotYet(seen) | Verdict::Held(Hindrance { seen, .. }) => seen,
@@ -276,6 +281,9 @@ impl Step for ApplicationSets {
 
     fn apply<'a>(&'a self, scope: &'a Scope) -> BoxFuture<'a, Result<Outcome, StepError>> {
         async move {
+            for lack in servers::agent_lacks(&self.tenant.names) {
+                scope.warn(lack);
+            }
             let (secrets, sets) = self.objects().await?;
             let wanted = Wanted::of(&self.tenant.names, &sets);
             let mut changed = self.tenant.apply_all(secrets).await?;

@@ -12,7 +12,7 @@ use super::{
     judgement::{Wanted, is_degraded, judge_applications, judge_sets, resync, revival},
 };
 use crate::{
-    cluster::{APPLICATION, APPLICATION_SET, MCP_SERVER, ObjectRef, Select, Verdict},
+    cluster::{APPLICATION, APPLICATION_SET, Found, MCP_SERVER, Object, ObjectRef, Select, Verdict},
     names::{Component, McpServer},
     services::web,
     steps::withdrawal,
@@ -111,23 +111,30 @@ impl ApplicationSets {
             let namespace = names.namespace(server.component()).as_str();
             let at = ObjectRef::new(MCP_SERVER.at(version), namespace, server.name());
             let (what, select) = (at.to_string(), Select::Name(server.name()));
-            let judge = |found: &crate::cluster::Found| {
-                let status = found.get(server.name()).map(|object| &object.data["status"]);
-                match status.and_then(|status| status["phase"].as_str()) {
-                    // v1beta1 says Ready, v1alpha1 says Running
-                    Some("Running" | "Ready") => Verdict::Done(()),
-                    Some(phase) => {
-                        let message =
-                            status.and_then(|status| status["message"].as_str()).unwrap_or_default();
-                        Verdict::NotYet(format!("phase {phase} {message}").trim_end().to_owned())
-                    }
-                    None => Verdict::NotYet("ToolHive has not taken it up yet".to_owned()),
-                }
+            let judge = |found: &Found| match unready(found.get(server.name()).map(AsRef::as_ref)) {
+                None => Verdict::Done(()),
+                Some(seen) => Verdict::NotYet(seen),
             };
             self.tenant.cluster.until(scope, &what, &at.kind, namespace, select, judge).await
         });
         try_join_all(waits).await?;
         Ok(())
+    }
+
+    /// The servers that ToolHive does not run just now, a line for each.
+    pub(super) async fn unready_servers(&self) -> Result<Vec<String>, StepError> {
+        let Some(version) = self.tenant.version(&MCP_SERVER, &MCP_SERVER_VERSIONS) else {
+            return Ok(Vec::new());
+        };
+        let names = &self.tenant.names;
+        let looks = names.mcp_servers().iter().map(|server| async move {
+            let namespace = names.namespace(server.component()).as_str();
+            let at = ObjectRef::new(MCP_SERVER.at(version), namespace, server.name());
+            // a chart may run its server without ToolHive although there is one
+            let Some(object) = self.tenant.cluster.get(&at).await? else { return Ok(None) };
+            Ok::<_, StepError>(unready(Some(&object)).map(|seen| format!("{at}: {seen}")))
+        });
+        Ok(try_join_all(looks).await?.into_iter().flatten().collect())
     }
 
     /// Waits until LibreChat answers as it does to strangers: 401 (provisioning.md 2.5 #7).
@@ -155,6 +162,20 @@ impl ApplicationSets {
             Some(format!("{}; {}", hindrance.seen, hindrance.remedy))
         });
         join_all(looks).await.into_iter().flatten().collect()
+    }
+}
+
+/// What ToolHive says of a server it does not run yet; `None` of one that runs.
+fn unready(server: Option<&Object>) -> Option<String> {
+    let status = server.map(|object| &object.data["status"]);
+    match status.and_then(|status| status["phase"].as_str()) {
+        // v1beta1 says Ready, v1alpha1 says Running
+        Some("Running" | "Ready") => None,
+        Some(phase) => {
+            let message = status.and_then(|status| status["message"].as_str()).unwrap_or_default();
+            Some(format!("phase {phase} {message}").trim_end().to_owned())
+        }
+        None => Some("ToolHive has not taken it up yet".to_owned()),
     }
 }
 

@@ -17,6 +17,15 @@ pub(super) fn url(names: &Names, server: McpServer) -> String {
     format!("http://mcp-{server}-proxy.{}.svc.cluster.local:8080/mcp", names.namespace(server.component()))
 }
 
+/// What the agent cannot do for want of a server the order leaves out.
+pub(super) fn agent_lacks(names: &Names) -> impl Iterator<Item = &'static str> {
+    let needs = [
+        (McpServer::Openshift, "without MCP server openshift the agent reads nothing of the cluster"),
+        (McpServer::Gitea, "without MCP server gitea the agent files no issues"),
+    ];
+    needs.into_iter().filter(|(server, _)| !names.has(*server)).map(|(_, lack)| lack)
+}
+
 /// Chart and image of every server.
 #[derive(Debug, Clone)]
 pub(super) struct Servers(BTreeMap<McpServer, Chart>);
