@@ -108,7 +108,7 @@ async fn tenants_neither_see_nor_disturb_each_other() {
 #[tokio::test]
 async fn tenants_come_and_go_at_the_same_time() {
     let world = World::shared().await;
-    let guids = ["many1", "many2", "many3"];
+    let guids = ["abreast1", "abreast2", "abreast3"];
     let start = |command: fn(&World, &str) -> crate::program::Program| {
         let running: Vec<_> = guids.iter().map(|guid| command(world, guid).start()).collect();
         for one in running {
