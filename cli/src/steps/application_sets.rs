@@ -42,6 +42,8 @@ pub const RIGHTS: &[Right] = &[
     Right::on(APPLICATION, &[Verb::Get, Verb::List, Verb::Watch, Verb::Patch]),
     Right::on(SECRET, OWN),
     Right::on(MCP_SERVER, FOLLOW),
+    // looking asks for each server by name
+    Right::on(MCP_SERVER, &[Verb::Get]),
     // the handshakes of the MCP servers: followed, and taken away when they have failed for good
     Right::on(JOB, &[Verb::Get, Verb::List, Verb::Watch, Verb::Delete]),
     Right::on(POD, &[Verb::List]),
