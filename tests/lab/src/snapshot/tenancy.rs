@@ -16,16 +16,31 @@ const DERIVED: [&str; 4] =
     ["controllerrevisions.apps", "endpointslices.discovery.k8s.io", "pods", "replicasets.apps"];
 
 /// Fields whose values are drawn by lot, count what has happened, or are a digest of one of these.
-const DRAWN: [&str; 8] = [
+const DRAWN: [&str; 10] = [
     "adminPassword",
+    "batch.kubernetes.io/controller-uid",
     "clusterIP",
     "clusterIPs",
+    "controller-uid",
     "credentialsRevision",
     "deployment.kubernetes.io/revision",
     "nodePort",
     "resourceVersion",
     "tenant.rhpds.io/user-data",
 ];
+
+/// Before the digest in the name of a chart's Job: it is of values that are drawn by lot.
+const DIGESTED: &str = "-handshake-";
+
+/// The text without such digests, eight hexadecimal digits each.
+fn undigested(text: &str) -> String {
+    let mut parts = text.split(DIGESTED);
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        let is_digest = part.len() >= 8 && part.bytes().take(8).all(|byte| byte.is_ascii_hexdigit());
+        text + DIGESTED + if is_digest { &part[8..] } else { part }
+    })
+}
 
 impl Snapshot {
     /// Everything that mentions `guid`, in its name or anywhere in it.
@@ -43,7 +58,7 @@ impl Snapshot {
     pub fn portrait(&self, guid: &str, replaced: &[(&str, &str)]) -> Self {
         let mut portrait = self.of_tenant(guid);
         let neutral = |text: &str| {
-            let text = text.replace(guid, ANY_GUID);
+            let text = undigested(&text.replace(guid, ANY_GUID));
             replaced.iter().fold(text, |text, (old, new)| text.replace(old, new))
         };
         let objects = std::mem::take(&mut portrait.objects).into_iter();
@@ -170,6 +185,18 @@ mod tests {
             ..Inventory::default()
         };
         Snapshot { objects: BTreeMap::from(objects), inventory }
+    }
+
+    #[test]
+    fn digests_of_drawn_values_go_and_nothing_else() {
+        for (text, left) in [
+            ("jobs.batch a/mcp-gitea-handshake-17380c2f", "jobs.batch a/mcp-gitea-handshake-"),
+            ("x-handshake-0123abcd y-handshake-89abcdef-pod", "x-handshake- y-handshake--pod"),
+            ("a-handshake-soon", "a-handshake-soon"),
+            ("handshake", "handshake"),
+        ] {
+            assert_eq!(undigested(text), left);
+        }
     }
 
     #[test]
