@@ -8,6 +8,7 @@ use tenant_lab::{
     matrix::Cell,
     play::Part,
     proxy::{Service, Spoil, Which},
+    supervisor::Size,
 };
 
 /// A real control plane and real Gitea instances on this machine, and stand-ins for what cannot run
@@ -90,6 +91,15 @@ pub(crate) struct UpArguments {
     /// Use the existing cluster of this kubeconfig, and install only what it lacks.
     #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
+    /// How much of a cluster to start.
+    #[arg(
+        long,
+        value_enum,
+        default_value = "control-plane",
+        conflicts_with = "kubeconfig",
+        value_name = "SIZE"
+    )]
+    pub(crate) size: Size,
 }
 
 #[derive(Debug, Args)]
@@ -139,6 +149,9 @@ pub(crate) struct DemoArguments {
     /// What to show instead of a tenant.
     #[arg(value_enum)]
     pub(crate) show: Option<Show>,
+    /// The whole story on a full cluster: two tenants, a failed pipeline, its issue, the fix, and the end. Needs root.
+    #[arg(long, conflicts_with_all = ["show", "size", "kubeconfig"])]
+    pub(crate) full: bool,
     #[command(flatten)]
     pub(crate) up: UpArguments,
 }

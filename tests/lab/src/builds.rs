@@ -8,6 +8,7 @@ pub mod crds;
 pub mod golang;
 pub mod keycloak;
 pub mod openshift_mcp;
+pub mod programs;
 pub mod progress;
 
 use std::{
@@ -31,7 +32,7 @@ const GITEA: [(&str, &str); 2] =
     [("go.mod", include_str!("../go/gitea/go.mod")), ("go.sum", include_str!("../go/gitea/go.sum"))];
 
 /// An unset version string breaks clients that parse it.
-const CONTROL_PLANE_FLAGS: [&str; 2] = [
+const KUBERNETES_FLAGS: [&str; 2] = [
     "-ldflags",
     "-s -w -X k8s.io/component-base/version.gitVersion=v1.34.4 \
      -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=34 \
@@ -69,13 +70,18 @@ pub async fn ensure(directories: &Directories, progress: Progress) -> Result<Par
     golang::require("git", "git", "Gitea needs it: apt-get install git").await?;
     let cache = Cache::new(directories.builds());
 
-    let control_plane_key = key(&toolchain, &CONTROL_PLANE, &CONTROL_PLANE_FLAGS);
+    let control_plane_key = key(&toolchain, &CONTROL_PLANE, &KUBERNETES_FLAGS);
     let control_plane = cache
         .entry("control-plane", &control_plane_key, progress, async |partial| {
             let module = sources(partial, &CONTROL_PLANE)?;
             let output = partial.join("controlplane");
-            let build =
-                GoBuild { module: &module, package: ".", flags: &CONTROL_PLANE_FLAGS, output: &output };
+            let build = GoBuild {
+                module: &module,
+                package: ".",
+                flags: &KUBERNETES_FLAGS,
+                cgo: true,
+                output: &output,
+            };
             build.run("etcd, kube-apiserver and kube-controller-manager", progress).await
         })
         .await?;
@@ -86,7 +92,7 @@ pub async fn ensure(directories: &Directories, progress: Progress) -> Result<Par
             let module = sources(partial, &GITEA)?;
             let output = partial.join("gitea");
             let package = "code.gitea.io/gitea";
-            let build = GoBuild { module: &module, package, flags: &GITEA_FLAGS, output: &output };
+            let build = GoBuild { module: &module, package, flags: &GITEA_FLAGS, cgo: true, output: &output };
             build.run("Gitea", progress).await?;
             let [source] = golang::download(&module, &[&pinned(GITEA[0].1, package)?]).await?;
             for folder in ["options", "public", "templates"] {
@@ -137,6 +143,9 @@ fn pinned(go_mod: &str, path: &str) -> Result<String, BuildError> {
 /// Why something could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
+    /// There can be no node here.
+    #[error(transparent)]
+    Node(#[from] crate::node::Impossible),
     /// A tool is not installed.
     #[error("{program} was not found: {hint}")]
     Missing {

@@ -14,12 +14,15 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig},
     core::{ApiResource, GroupVersionKind},
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     builds::{Parts, crds},
-    controlplane::{ControlPlane, prepared},
+    controlplane::{ControlPlane, Place, prepared},
     files::private,
-    installation, objects,
+    installation,
+    node::{Joining, Node, machine},
+    objects,
     pki::Pki,
     processes::Processes,
     standins::Selection,
@@ -43,28 +46,52 @@ pub struct Cluster {
     pub domain: String,
     /// What has to stand in.
     pub selection: Selection,
+    /// Its node, if the lab started one.
+    pub node: Option<Node>,
     /// Whether the lab started it: nothing has to be removed from it then.
     pub own: bool,
 }
 
+/// What a cluster of the lab's own is started from.
+#[derive(Clone, Copy)]
+pub struct Ground<'a> {
+    /// The control plane's program.
+    pub binary: &'a Path,
+    /// The prepared store.
+    pub store: &'a Path,
+    /// The lab's folder.
+    pub directory: &'a Path,
+    /// The ingress domain.
+    pub domain: &'a str,
+    /// Whether it has OpenShift's APIs.
+    pub openshift: bool,
+    /// The lab's certificates.
+    pub pki: &'a Pki,
+    /// The lab's processes.
+    pub processes: &'a Arc<Processes>,
+    /// Cancelled when the lab goes down.
+    pub shutdown: &'a CancellationToken,
+}
+
 impl Cluster {
-    /// Starts a control plane in `directory` from the prepared `store`, and completes it.
+    /// Starts a control plane from the prepared store, with the node that joins it, and completes it.
     ///
     /// # Errors
     /// When it does not come up or refuses an object.
-    pub async fn start(
-        binary: &Path,
-        store: &Path,
-        directory: &Path,
-        domain: &str,
-        openshift: bool,
-        pki: &Pki,
-        processes: &Arc<Processes>,
-    ) -> anyhow::Result<Self> {
+    pub async fn start(ground: &Ground<'_>, joining: Option<Joining<'_>>) -> anyhow::Result<Self> {
+        let Ground { binary, store, directory, domain, openshift, pki, processes, shutdown } = *ground;
         prepared::copy(store, directory).context("copy the cluster's store")?;
-        let plane = ControlPlane::start(binary, directory, pki, processes, &[]).await?;
+        let flags = joining.as_ref().map(Joining::api_server_flags);
+        let flags = flags.as_ref().map_or(&[][..], |flags| flags);
+        let plane = ControlPlane::start(binary, directory, pki, processes, flags).await?;
         tracing::info!(url = plane.url, "the API server is ready");
-        plane.control(binary, directory, processes)?;
+        let node = match joining {
+            None => {
+                plane.control(binary, directory, Place::Host(processes))?;
+                None
+            }
+            Some(joining) => Some(joining.join(&plane, binary, &hosts(domain), shutdown).await?),
+        };
         installation::create(&plane.client, objects::settings(domain, openshift, &pki.ca)).await?;
         tracing::info!("the platform's objects are there");
         Ok(Self {
@@ -75,7 +102,8 @@ impl Cluster {
             client: plane.client,
             openshift,
             domain: domain.to_owned(),
-            selection: Selection::ALL,
+            selection: if node.is_some() { Selection::WITH_A_NODE } else { Selection::ALL },
+            node,
             own: true,
         })
     }
@@ -121,7 +149,7 @@ impl Cluster {
         let token = installation::token(&client).await?;
         let openshift = openshift || theirs.contains("routes.route.openshift.io");
         let kubeconfig = kubeconfig.to_owned();
-        Ok(Self { url, kubeconfig, ca, token, client, openshift, domain, selection, own: false })
+        Ok(Self { url, kubeconfig, ca, token, client, openshift, domain, selection, node: None, own: false })
     }
 
     /// Removes from an existing cluster what carries the lab's label; nothing from the lab's own.
@@ -137,6 +165,11 @@ impl Cluster {
         installation::undefine(&self.client).await?;
         Ok(())
     }
+}
+
+/// What a node's name server knows beside the cluster: the router and the forge, through the host's doors.
+fn hosts(domain: &str) -> [(String, String); 2] {
+    [domain, "github.com"].map(|zone| (zone.to_owned(), machine::HOST.to_string()))
 }
 
 /// The settings of a kubeconfig's current context.

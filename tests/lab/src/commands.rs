@@ -43,7 +43,7 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
 /// The lab's process and shells elsewhere must find the same file.
 pub(crate) fn options(arguments: UpArguments) -> anyhow::Result<Options> {
     let kubeconfig = arguments.kubeconfig.map(path::absolute).transpose().context("find the kubeconfig")?;
-    Ok(Options { name: arguments.lab.name, plain: arguments.plain, kubeconfig })
+    Ok(Options { name: arguments.lab.name, plain: arguments.plain, kubeconfig, size: arguments.size })
 }
 
 /// The state of a lab that runs.

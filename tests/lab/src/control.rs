@@ -103,7 +103,9 @@ pub fn parts(supervisor: &Supervisor) -> Vec<Part> {
         .collect();
     let stand_ins = &supervisor.stand_ins;
     let faults = supervisor.faults.list();
-    parts.extend(StandIn::ALL.into_iter().filter(|stand_in| *stand_in != StandIn::Gitea).map(|stand_in| {
+    let selection = supervisor.cluster.selection;
+    let playing = StandIn::ALL.into_iter().filter(|stand_in| selection.plays(*stand_in));
+    parts.extend(playing.map(|stand_in| {
         let address = match stand_in {
             StandIn::Litellm => stand_ins.litellm.url.clone(),
             StandIn::Keycloak => stand_ins.keycloak.url.clone(),

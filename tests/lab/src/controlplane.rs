@@ -1,6 +1,6 @@
 //! The real control plane: etcd, kube-apiserver and kube-controller-manager on loopback ports.
 //!
-//! Flags and facts: lab reference, section 3. There is no scheduler and no node. One controller of the
+//! Flags and facts: lab reference, section 3. Without a node ([`crate::node`]) there is no scheduler either. One controller of the
 //! controller manager is replaced by a more impatient one around the same code, because it never looks
 //! at a deleted namespace before five seconds have passed: see `go/controlplane/namespaces.go`.
 
@@ -22,7 +22,8 @@ use tenant_kit::http::ClientSettings;
 
 use crate::{
     files::{private, tail},
-    pki::Pki,
+    node::machine::Machine,
+    pki::{Identity, Pki},
     polling, ports,
     processes::{Processes, Program},
 };
@@ -65,7 +66,7 @@ impl ControlPlane {
         processes: &Arc<Processes>,
         additional: &[(&str, OsString)],
     ) -> Result<Self, ControlPlaneError> {
-        let programs = Programs { binary, directory, processes };
+        let programs = Programs { binary, directory, place: Place::Host(processes) };
         let files = Files::write(directory, pki).map_err(ControlPlaneError::Files)?;
         let port = || ports::free().map_err(ControlPlaneError::Port);
         let (etcd, api) = (port()?, port()?);
@@ -73,7 +74,7 @@ impl ControlPlane {
         programs.start(API_SERVER, [files.api_server_flags(etcd, api), flags(additional)].concat())?;
 
         let url = format!("https://{api}");
-        let kubeconfig = kubeconfig(&url, pki);
+        let kubeconfig = kubeconfig(&url, pki, &pki.admin);
         let kubeconfig_file = directory.join("kubeconfig");
         private(&kubeconfig_file, format!("{kubeconfig:#}")).map_err(ControlPlaneError::Files)?;
         let kubeconfig: Kubeconfig =
@@ -81,7 +82,7 @@ impl ControlPlane {
         let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         let client = kube::Client::try_from(config).map_err(ControlPlaneError::Client)?;
 
-        programs.ready(&url, &files.ca).await?;
+        ready(&url, &files.ca, processes).await?;
         Ok(Self { url, kubeconfig: kubeconfig_file, ca: files.ca.clone(), client, files })
     }
 
@@ -93,20 +94,48 @@ impl ControlPlane {
         &self,
         binary: &Path,
         directory: &Path,
-        processes: &Processes,
+        place: Place<'_>,
     ) -> Result<(), ControlPlaneError> {
-        let programs = Programs { binary, directory, processes };
+        let programs = Programs { binary, directory, place };
         let listen = ports::free().map_err(ControlPlaneError::Port)?;
-        let kubeconfig = &self.kubeconfig;
-        programs.start(CONTROLLER_MANAGER, self.files.controller_manager_flags(kubeconfig, listen))?;
+        let (kubeconfig, left_out) = match place {
+            Place::Host(_) => (self.kubeconfig.as_path(), WITHOUT_NODES),
+            Place::Machine { kubeconfig, .. } => (kubeconfig, WITH_A_NODE),
+        };
+        let mut manager = self.files.controller_manager_flags(kubeconfig, listen);
+        manager.push(format!("--controllers=*,{left_out}").into());
+        programs.start(CONTROLLER_MANAGER, manager)?;
         programs.start(NAMESPACE_DELETER, flags(&[("kubeconfig", kubeconfig.into())]))
     }
 }
 
+/// Where the controllers run.
+#[derive(Clone, Copy)]
+pub enum Place<'a> {
+    /// On the host: there are no nodes.
+    Host(&'a Processes),
+    /// In the node's machine, where the API server is reached by this kubeconfig.
+    Machine {
+        /// The machine.
+        machine: &'a Machine,
+        /// The administrator's.
+        kubeconfig: &'a Path,
+    },
+}
+
+/// Controllers that have nothing to do without nodes. Volumes are a stand-in's (the binder would take back what it
+/// binds without a volume); namespaces are left to the namespace deleter.
+const WITHOUT_NODES: &str = "-cloud-node-lifecycle-controller,-namespace-controller,-node-ipam-controller,\
+    -node-lifecycle-controller,-node-route-controller,-persistentvolume-binder-controller,\
+    -persistentvolume-attach-detach-controller,-persistentvolume-expander-controller,-taint-eviction-controller";
+/// As above with a node: it has its addresses already.
+const WITH_A_NODE: &str = "-cloud-node-lifecycle-controller,-namespace-controller,-node-ipam-controller,\
+    -node-route-controller";
+
 struct Programs<'a> {
     binary: &'a Path,
     directory: &'a Path,
-    processes: &'a Processes,
+    place: Place<'a>,
 }
 
 impl Programs<'_> {
@@ -118,36 +147,39 @@ impl Programs<'_> {
             directory: self.directory.into(),
             environment: Vec::new(),
         };
-        self.processes.start(&program).map_err(|source| ControlPlaneError::Start { name, source })
-    }
-
-    async fn ready(&self, url: &str, ca: &Path) -> Result<(), ControlPlaneError> {
-        let settings = ClientSettings {
-            extra_roots: Some(ca.to_owned()),
-            timeout: Some(Duration::from_secs(5)),
-            ..ClientSettings::new("tenant-lab")
+        let started = match self.place {
+            Place::Host(processes) => processes.start(&program),
+            Place::Machine { machine, .. } => machine.program(program),
         };
-        let client = tenant_kit::http::client(&settings).map_err(ControlPlaneError::HttpClient)?;
-        // Readiness is told to everybody (ClusterRole system:public-info-viewer).
-        let ready = format!("{url}/readyz");
-        let outcome = polling::until(START_LIMIT, async || {
-            if let Some(ended) =
-                [ETCD, API_SERVER].into_iter().find(|name| self.processes.ended(name).is_some())
-            {
-                return Some(Err(self.unready(ended, "ended early")));
-            }
-            let answer = client.get(&ready).send().await;
-            answer.is_ok_and(|answer| answer.status().is_success()).then_some(Ok(()))
-        });
-        outcome.await.unwrap_or_else(|| Err(self.unready(API_SERVER, "is not ready after a minute")))
-    }
-
-    fn unready(&self, name: &'static str, problem: &'static str) -> ControlPlaneError {
-        ControlPlaneError::Unready { name, problem, log: tail(&self.processes.log(name)) }
+        started.map_err(|source| ControlPlaneError::Start { name, source })
     }
 }
 
-fn kubeconfig(url: &str, pki: &Pki) -> Value {
+async fn ready(url: &str, ca: &Path, processes: &Processes) -> Result<(), ControlPlaneError> {
+    let settings = ClientSettings {
+        extra_roots: Some(ca.to_owned()),
+        timeout: Some(Duration::from_secs(5)),
+        ..ClientSettings::new("tenant-lab")
+    };
+    let client = tenant_kit::http::client(&settings).map_err(ControlPlaneError::HttpClient)?;
+    // Readiness is told to everybody (ClusterRole system:public-info-viewer).
+    let ready = format!("{url}/readyz");
+    let outcome = polling::until(START_LIMIT, async || {
+        if let Some(ended) = [ETCD, API_SERVER].into_iter().find(|name| processes.ended(name).is_some()) {
+            return Some(Err(unready(processes, ended, "ended early")));
+        }
+        let answer = client.get(&ready).send().await;
+        answer.is_ok_and(|answer| answer.status().is_success()).then_some(Ok(()))
+    });
+    outcome.await.unwrap_or_else(|| Err(unready(processes, API_SERVER, "is not ready after a minute")))
+}
+
+fn unready(processes: &Processes, name: &'static str, problem: &'static str) -> ControlPlaneError {
+    ControlPlaneError::Unready { name, problem, log: tail(&processes.log(name)) }
+}
+
+/// A kubeconfig of `user` for the API server at `url`.
+pub(crate) fn kubeconfig(url: &str, pki: &Pki, user: &Identity) -> Value {
     let encoded = |pem: &str| base64::engine::general_purpose::STANDARD.encode(pem);
     json!({
         "apiVersion": "v1",
@@ -158,13 +190,13 @@ fn kubeconfig(url: &str, pki: &Pki) -> Value {
             "cluster": {"server": url, "certificate-authority-data": encoded(&pki.ca)},
         }],
         "users": [{
-            "name": "lab-admin",
+            "name": "lab",
             "user": {
-                "client-certificate-data": encoded(&pki.admin.certificate),
-                "client-key-data": encoded(&pki.admin.key),
+                "client-certificate-data": encoded(&user.certificate),
+                "client-key-data": encoded(&user.key),
             },
         }],
-        "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": "lab-admin"}}],
+        "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": "lab"}}],
     })
 }
 
@@ -219,16 +251,6 @@ impl Files {
             ("authentication-skip-lookup", "true".into()),
             ("bind-address", listen.ip().to_string().into()),
             ("concurrent-gc-syncs", "40".into()),
-            // No nodes; volumes are a stand-in's (the binder would take back what it binds without a
-            // volume); namespaces are left to the namespace deleter.
-            (
-                "controllers",
-                "*,-cloud-node-lifecycle-controller,-namespace-controller,-node-ipam-controller,\
-                 -node-lifecycle-controller,-node-route-controller,-persistentvolume-binder-controller,\
-                 -persistentvolume-attach-detach-controller,-persistentvolume-expander-controller,\
-                 -taint-eviction-controller"
-                    .into(),
-            ),
             // The defaults (20 and 30 a second) would be what a provision waits for.
             ("kube-api-burst", "4000".into()),
             ("kube-api-qps", "2000".into()),

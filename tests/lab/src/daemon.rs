@@ -70,7 +70,7 @@ fn start(residence: &Residence, options: &Options, program: &Path) -> std::io::R
     fs::create_dir_all(log.parent().unwrap_or(residence.directory()))?;
     let log = File::options().create(true).append(true).open(log)?;
     let mut command = Command::new(program);
-    command.args(["serve", "--name", &options.name]);
+    command.args(["serve", "--name", &options.name, "--size", options.size.name()]);
     if options.plain {
         command.arg("--plain");
     }

@@ -2,6 +2,7 @@
 //! parts are; the tenant's data is printed as `tenant provision` prints it.
 
 mod agent;
+mod full;
 
 use std::{
     path::{Path, PathBuf},
@@ -28,6 +29,9 @@ pub(crate) const ORDER: &str = "tests/data/order.yml";
 pub(crate) async fn run(directories: &Directories, arguments: DemoArguments) -> anyhow::Result<()> {
     if arguments.show == Some(Show::Agent) {
         return agent::run(directories).await;
+    }
+    if arguments.full {
+        return full::run(directories, arguments.up).await;
     }
     let arguments = arguments.up;
     // The compilers share the machine: linking one program leaves cores for the others.

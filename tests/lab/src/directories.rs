@@ -39,6 +39,11 @@ impl Directories {
         self.root.join("builds")
     }
 
+    /// The images of nodes, as containerd keeps them.
+    pub fn images(&self) -> PathBuf {
+        self.root.join("images")
+    }
+
     /// Running labs, one folder each.
     pub fn labs(&self) -> PathBuf {
         self.root.join("labs")

@@ -17,7 +17,7 @@ use crate::{
     residence::{Residence, sweep},
     snapshot::Snapshot,
     state::State,
-    supervisor::{Options, Prepared, Supervisor},
+    supervisor::{Options, Prepared, Size, Supervisor},
 };
 
 /// What kind of lab a test wants.
@@ -29,6 +29,8 @@ pub struct LabOptions {
     pub plain: bool,
     /// An existing cluster's kubeconfig.
     pub kubeconfig: Option<PathBuf>,
+    /// How much of a cluster.
+    pub size: Size,
 }
 
 /// A running lab. Dropping it stops everything and removes its folder; so does the end of the process.
@@ -54,7 +56,8 @@ impl Lab {
     pub async fn up(options: LabOptions) -> anyhow::Result<Self> {
         tenant_kit::crypto::install_crypto();
         let name = options.name.unwrap_or_else(Residence::temporary_name);
-        let options = Options { name, plain: options.plain, kubeconfig: options.kubeconfig };
+        let options =
+            Options { name, plain: options.plain, kubeconfig: options.kubeconfig, size: options.size };
         let (stop, stopped) = oneshot::channel();
         let (report, started) = oneshot::channel();
         let thread =

@@ -18,12 +18,15 @@ pub mod eval;
 pub mod faults;
 pub mod files;
 pub mod gitea;
+pub mod images;
 pub mod installation;
 pub mod keycloak;
 pub mod lab;
 pub mod matrix;
+pub mod node;
 pub mod oauth;
 pub mod objects;
+pub mod operators;
 pub mod pki;
 pub mod platform;
 pub mod play;
@@ -35,6 +38,7 @@ pub mod residence;
 pub mod snapshot;
 pub mod standins;
 pub mod state;
+pub mod story;
 pub mod supervisor;
 
 /// 128 random bits as hexadecimal text: passwords, tokens and keys of one lab.

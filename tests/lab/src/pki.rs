@@ -7,6 +7,8 @@ use rcgen::{
     KeyUsagePurpose, SanType,
 };
 
+use crate::node::{agents::NODE, machine};
+
 /// A certificate and its private key, PEM.
 #[derive(Clone)]
 pub struct Identity {
@@ -24,6 +26,8 @@ pub struct Pki {
     pub apiserver: Identity,
     /// A client certificate of group `system:masters`.
     pub admin: Identity,
+    /// A client certificate of the kubelet of [`crate::node`].
+    pub kubelet: Identity,
     /// The key pair that signs service account tokens: `certificate` holds the public key.
     pub service_accounts: Identity,
     /// The router's certificate for `*.{domain}` and `{domain}`.
@@ -44,6 +48,9 @@ impl Pki {
         let mut apiserver = named("kube-apiserver");
         apiserver.subject_alt_names = vec![
             SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            // the host as a node sees it, and the first address of Services
+            SanType::IpAddress(IpAddr::V4(machine::HOST)),
+            SanType::IpAddress(IpAddr::V4(Ipv4Addr::new(10, 96, 0, 1))),
             SanType::DnsName("localhost".try_into()?),
             SanType::DnsName("kubernetes.default.svc".try_into()?),
         ];
@@ -52,6 +59,10 @@ impl Pki {
         let mut admin = named("lab-admin");
         admin.distinguished_name.push(DnType::OrganizationName, "system:masters");
         admin.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+
+        let mut kubelet = named(&format!("system:node:{NODE}"));
+        kubelet.distinguished_name.push(DnType::OrganizationName, "system:nodes");
+        kubelet.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
 
         let mut router = named(domain);
         router.subject_alt_names =
@@ -63,6 +74,7 @@ impl Pki {
             ca: authority.pem(),
             apiserver: signed(&apiserver, &authority)?,
             admin: signed(&admin, &authority)?,
+            kubelet: signed(&kubelet, &authority)?,
             service_accounts: Identity {
                 certificate: service_accounts.public_key_pem(),
                 key: service_accounts.serialize_pem(),

@@ -22,6 +22,7 @@ pub(crate) mod pace;
 pub(crate) mod router;
 mod routes;
 pub(crate) mod server;
+pub(crate) mod volumes;
 mod workloads;
 
 use std::net::SocketAddr;
@@ -31,7 +32,7 @@ pub use self::{
     keycloak::Keycloak,
     litellm::Litellm,
 };
-use crate::platform::Platform;
+use crate::platform::{Platform, StandIn};
 
 /// Which controllers to run. Servers (router, LiteLLM, Keycloak) always run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,22 @@ pub struct Selection {
 impl Selection {
     /// Everything: for a bare control plane.
     pub const ALL: Self = Self { argocd: true, mcp_operators: true, routes: true, workloads: true };
+    /// For a cluster whose pods run.
+    pub const WITH_A_NODE: Self = Self { workloads: false, ..Self::ALL };
+    /// For a cluster with real operators, too.
+    pub const WITH_OPERATORS: Self = Self { argocd: false, mcp_operators: false, ..Self::WITH_A_NODE };
+
+    /// Whether it is a program of its own, and runs. A Gitea is real.
+    pub fn plays(self, stand_in: StandIn) -> bool {
+        match stand_in {
+            StandIn::Argocd => self.argocd,
+            StandIn::McpOperators => self.mcp_operators,
+            StandIn::Routes => self.routes,
+            StandIn::Workloads => self.workloads,
+            StandIn::Gitea => false,
+            StandIn::GiteaOperator | StandIn::Litellm | StandIn::Keycloak | StandIn::Router => true,
+        }
+    }
 }
 
 /// The running stand-ins: addresses, credentials, and what they hold.
@@ -102,6 +119,10 @@ pub async fn start_some(platform: Platform, selection: Selection) -> anyhow::Res
     // it has nothing to do until somebody defines its kind
     let lifecycle = mcp_lifecycle::Lifecycle { cluster: cluster.clone(), nodes: platform.nodes };
     controller::spawn(lifecycle, &cluster, &platform);
+    if platform.nodes {
+        let folder = platform.directory.join("volumes");
+        controller::spawn(volumes::Volumes { cluster: cluster.clone(), folder }, &cluster, &platform);
+    }
     if selection.mcp_operators {
         controller::spawn(mcp_operators::ToolHive { cluster: cluster.clone() }, &cluster, &platform);
     }

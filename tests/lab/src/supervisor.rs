@@ -11,18 +11,21 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    builds::{self, Parts, progress::Progress},
-    cluster::Cluster,
+    builds::{self, Parts, programs::Programs, progress::Progress},
+    cluster::{Cluster, Ground},
     controlplane::prepared,
     directories::Directories,
     faults::Faults,
     files::private,
     gitea::{self, GiteaFactory, GiteaInstance, GiteaProgram, template::Template},
+    images::Images,
+    node::{self, Joining, NodeParts, relay},
+    operators,
     pki::Pki,
     platform::{Backends, Platform},
     processes::{Processes, Record},
     snapshot::Snapshot,
-    standins::{self, StandIns},
+    standins::{self, Selection, StandIns},
     state::State,
 };
 
@@ -33,6 +36,7 @@ pub struct Prepared {
     cluster: Source,
     gitea: Template,
     forge: Template,
+    node: Option<NodeParts>,
 }
 
 /// Where a lab's cluster comes from.
@@ -61,7 +65,19 @@ impl Prepared {
         };
         let gitea = gitea::template::ensure(&parts, progress).await?;
         let forge = gitea::forge::ensure(&parts, &gitea, progress).await?;
-        Ok(Self { parts, cluster, gitea, forge })
+        let node = match options.size {
+            Size::ControlPlane => None,
+            Size::Node | Size::Full => {
+                node::possible()?;
+                let programs = Programs::ensure(&parts.cache, progress).await?;
+                let images = match options.size {
+                    Size::Full => Images::of_all(&parts, &programs, progress).await?,
+                    _ => Images::of_a_node(&parts, &programs, progress).await?,
+                };
+                Some(NodeParts { programs, images, store: directories.images() })
+            }
+        };
+        Ok(Self { parts, cluster, gitea, forge, node })
     }
 }
 
@@ -74,6 +90,31 @@ pub struct Options {
     pub plain: bool,
     /// An existing cluster's kubeconfig: no control plane is started.
     pub kubeconfig: Option<PathBuf>,
+    /// How much of a cluster there is.
+    pub size: Size,
+}
+
+/// How much of a cluster a lab has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Size {
+    /// API server and controllers; pods are only written down.
+    #[default]
+    ControlPlane,
+    /// And a node that runs pods. Needs root.
+    Node,
+    /// And Argo CD, Tekton Pipelines and the `ToolHive` operator. Needs root.
+    Full,
+}
+
+impl Size {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ControlPlane => "control-plane",
+            Self::Node => "node",
+            Self::Full => "full",
+        }
+    }
 }
 
 /// A running lab.
@@ -131,7 +172,22 @@ impl Supervisor {
             match &prepared.cluster {
                 Source::Store(store) => {
                     let binary = &parts.control_plane;
-                    Cluster::start(binary, store, directory, &domain, openshift, &pki, processes).await
+                    let joining = match &prepared.node {
+                        Some(parts) => Some(Joining::start(parts, directory, &pki, processes).await?),
+                        None => None,
+                    };
+                    let domain = domain.as_str();
+                    let ground = Ground {
+                        binary,
+                        store,
+                        directory,
+                        domain,
+                        openshift,
+                        pki: &pki,
+                        processes,
+                        shutdown,
+                    };
+                    Cluster::start(&ground, joining).await
                 }
                 Source::Kubeconfig(file) => {
                     Cluster::complete(parts, file, directory, &domain, openshift, &pki).await
@@ -143,14 +199,14 @@ impl Supervisor {
             tracing::info!(url = forge.url(), "the forge is ready");
             anyhow::Ok(forge)
         };
-        let (cluster, forge) = tokio::try_join!(cluster, forge)?;
+        let (mut cluster, forge) = tokio::try_join!(cluster, forge)?;
 
         let faults = Arc::new(Faults::default());
         let platform = Platform {
             client: cluster.client.clone(),
             domain: cluster.domain.clone(),
             openshift: cluster.openshift,
-            nodes: false,
+            nodes: cluster.node.is_some(),
             directory: directory.join("stand-ins"),
             pki,
             gitea: gitea.clone(),
@@ -159,9 +215,26 @@ impl Supervisor {
             backends: Arc::new(Backends::default()),
             shutdown: shutdown.clone(),
         };
+        if options.size == Size::Full {
+            cluster.selection = Selection::WITH_OPERATORS;
+        }
         let stand_ins = standins::start_some(platform, cluster.selection).await;
-        let stand_ins = stand_ins.context("start the stand-ins")?;
+        let mut stand_ins = stand_ins.context("start the stand-ins")?;
         tracing::info!("the stand-ins are ready");
+        if let Some(node) = &cluster.node {
+            open_doors(&mut stand_ins, &forge, shutdown).await?;
+            if let (Size::Full, Some(made)) = (options.size, &prepared.node) {
+                let setting = operators::Setting {
+                    node,
+                    client: &cluster.client,
+                    programs: &made.programs,
+                    parts,
+                    directory: directory.join("operators"),
+                };
+                operators::start(&setting).await.context("start the operators")?;
+                tracing::info!("the operators run");
+            }
+        }
         let (processes, shutdown) = (Arc::clone(processes), shutdown.clone());
         Ok(Self { cluster, router_ca, gitea, forge, stand_ins, faults, processes, shutdown })
     }
@@ -205,6 +278,21 @@ impl Supervisor {
         self.shutdown.cancel();
         self.processes.stop_all();
     }
+}
+
+/// Lets pods reach what listens on loopback: the router as every host of the ingress domain, the forge as `github.com`,
+/// LiteLLM under the address that orders are given.
+async fn open_doors(
+    stand_ins: &mut StandIns,
+    forge: &GiteaInstance,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<()> {
+    relay::open(443, stand_ins.router.port(), shutdown).await?;
+    relay::open(80, forge.address.port(), shutdown).await?;
+    let url = reqwest::Url::parse(&stand_ins.litellm.url).context("read LiteLLM's address")?;
+    let port = url.port().context("LiteLLM's address has no port")?;
+    stand_ins.litellm.url = format!("http://{}", relay::open(port, port, shutdown).await?);
+    Ok(())
 }
 
 impl Drop for Supervisor {

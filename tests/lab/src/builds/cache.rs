@@ -82,6 +82,11 @@ impl Cache {
         Ok(entry)
     }
 
+    /// A folder that a build keeps from one time to the next, whatever its key.
+    pub fn folder(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
     /// Removes builds that nobody has used since `limit`. What cannot be removed stays.
     fn prune(&self, limit: SystemTime) {
         let Ok(entries) = fs::read_dir(&self.directory) else { return };

@@ -33,7 +33,7 @@ struct Source {
     manifests: &'static [&'static str],
 }
 
-const SOURCES: [Source; 4] = [
+const SOURCES: [Source; 5] = [
     Source {
         module: "github.com/argoproj/argo-cd/v3",
         set: Set::Everywhere,
@@ -70,10 +70,35 @@ const SOURCES: [Source; 4] = [
         ],
     },
     Source {
+        module: "github.com/stacklok/toolhive",
+        set: Set::ToolHive,
+        folder: "deploy/charts/operator-crds/files/crds",
+        manifests: &[
+            "toolhive.stacklok.dev_embeddingservers.yaml",
+            "toolhive.stacklok.dev_mcpregistries.yaml",
+            "toolhive.stacklok.dev_mcpremoteproxies.yaml",
+            "toolhive.stacklok.dev_mcpserverentries.yaml",
+            "toolhive.stacklok.dev_mcptelemetryconfigs.yaml",
+            "toolhive.stacklok.dev_mcpwebhookconfigs.yaml",
+            "toolhive.stacklok.dev_virtualmcpcompositetooldefinitions.yaml",
+            "toolhive.stacklok.dev_virtualmcpservers.yaml",
+        ],
+    },
+    Source {
         module: "github.com/tektoncd/pipeline",
         set: Set::Tekton,
         folder: "config/300-crds",
-        manifests: &["300-pipeline.yaml", "300-pipelinerun.yaml", "300-task.yaml", "300-taskrun.yaml"],
+        // its controller watches all of them, used or not
+        manifests: &[
+            "300-customrun.yaml",
+            "300-pipeline.yaml",
+            "300-pipelinerun.yaml",
+            "300-resolutionrequest.yaml",
+            "300-stepaction.yaml",
+            "300-task.yaml",
+            "300-taskrun.yaml",
+            "300-verificationpolicy.yaml",
+        ],
     },
 ];
 
@@ -84,12 +109,14 @@ pub enum Set {
     Everywhere,
     /// Those with OpenShift's APIs.
     OpenShift,
+    /// Those where the `ToolHive` operator itself runs: what else it wants to find.
+    ToolHive,
     /// Those that run pipelines.
     Tekton,
 }
 
 impl Set {
-    const ALL: [Self; 3] = [Self::Everywhere, Self::OpenShift, Self::Tekton];
+    const ALL: [Self; 4] = [Self::Everywhere, Self::OpenShift, Self::ToolHive, Self::Tekton];
 
     /// The sets of a cluster that orders go to.
     pub fn of_platform(openshift: bool) -> &'static [Self] {
@@ -101,6 +128,7 @@ impl Set {
         match self {
             Self::Everywhere => "everywhere",
             Self::OpenShift => "openshift",
+            Self::ToolHive => "toolhive",
             Self::Tekton => "tekton",
         }
     }
@@ -110,7 +138,7 @@ impl Set {
         match self {
             Self::Everywhere => own::everywhere(),
             Self::OpenShift => own::on_openshift(),
-            Self::Tekton => Vec::new(),
+            Self::ToolHive | Self::Tekton => Vec::new(),
         }
     }
 }
@@ -131,10 +159,13 @@ pub async fn ensure(cache: &Cache, progress: Progress) -> Result<PathBuf, BuildE
         .entry("crds", &key, progress, async |partial| {
             let task = progress.begin("reading the CRDs of OpenShift, Argo CD, ToolHive and Tekton (once)");
             let module = sources(partial, &MODULE)?;
-            let [argocd, toolhive, openshift, tekton] =
+            let [argocd, toolhive, openshift, _, tekton] =
                 SOURCES.map(|source| pinned(MODULE[0].1, source.module));
             let wanted = [&argocd?, &toolhive?, &openshift?, &tekton?];
-            let folders = golang::download(&module, &wanted.map(String::as_str)).await?;
+            let [argocd, toolhive, openshift, tekton] =
+                golang::download(&module, &wanted.map(String::as_str)).await?;
+            // in the order of the sources
+            let folders = [argocd, toolhive.clone(), openshift, toolhive, tekton];
             for set in Set::ALL {
                 let target = partial.join(set.folder());
                 fs::create_dir_all(&target).map_err(unwritable(&target))?;

@@ -53,7 +53,7 @@ impl Toolchain {
 }
 
 /// Fails with a hint unless `command --version` runs.
-pub(super) async fn require(
+pub(crate) async fn require(
     command: &str,
     program: &'static str,
     hint: &'static str,
@@ -75,6 +75,8 @@ pub struct GoBuild<'a> {
     pub package: &'a str,
     /// Flags besides `-v`, `-trimpath` and `-o`.
     pub flags: &'a [&'a str],
+    /// Whether C may be linked in; without it the program is static.
+    pub cgo: bool,
     /// The file to write.
     pub output: &'a Path,
 }
@@ -91,6 +93,7 @@ impl GoBuild<'_> {
 
         let mut task = progress.begin(format_args!("building {what} (once)"));
         let mut child = command(self.module)
+            .env("CGO_ENABLED", if self.cgo { "1" } else { "0" })
             .args(&arguments)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -133,11 +136,7 @@ impl GoBuild<'_> {
 /// `go` in a module of ours: never in somebody's workspace, never changing go.mod or go.sum.
 pub(super) fn command(module: &Path) -> Command {
     let mut command = Command::new("go");
-    command
-        .current_dir(module)
-        .env("GOWORK", "off")
-        .env("GOFLAGS", "-mod=readonly -buildvcs=false")
-        .env("CGO_ENABLED", "1");
+    command.current_dir(module).env("GOWORK", "off").env("GOFLAGS", "-mod=readonly -buildvcs=false");
     command
 }
 

@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{ControlPlane, store};
+use super::{ControlPlane, Place, store};
 use crate::{
     builds::{BuildError, Parts, crds, progress::Progress},
     files::copy_sparse,
@@ -58,7 +58,7 @@ pub async fn ensure(parts: &Parts, openshift: bool, progress: Progress) -> Resul
                 )
                 .await?;
                 installation::create(&plane.client, objects::namespaces(openshift)).await?;
-                plane.control(&parts.control_plane, &scratch, &processes)?;
+                plane.control(&parts.control_plane, &scratch, Place::Host(&processes))?;
                 settled(&plane.client).await
             };
             let filled = filled.await;

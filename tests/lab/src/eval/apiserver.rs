@@ -23,7 +23,7 @@ use crate::{
         openshift_mcp::{self, Release},
         progress::Progress,
     },
-    controlplane::ControlPlane,
+    controlplane::{ControlPlane, Place},
     files::tail,
     installation,
     pki::Pki,
@@ -54,7 +54,7 @@ impl PipelineCluster {
         let pki = Pki::new("pipelines.lab.test")?;
         let plane =
             ControlPlane::start(&parts.control_plane, directory.path(), &pki, &processes, &[]).await?;
-        plane.control(&parts.control_plane, directory.path(), &processes)?;
+        plane.control(&parts.control_plane, directory.path(), Place::Host(&processes))?;
         let kubelet = Kubelet::start(&pki.apiserver).await?;
         let tekton = crds::load(&parts.crds, &[Set::Tekton])?;
         tokio::try_join!(

@@ -12,6 +12,7 @@ use std::{
 use base64::Engine as _;
 use http::Method;
 use serde_json::{Value, json};
+use sha1::{Digest as _, Sha1};
 
 use super::{
     GiteaError, GiteaFactory, GiteaInstance, GiteaProgram, config,
@@ -28,13 +29,26 @@ pub const NAME: &str = "forge";
 /// What it stands for, as Git's `insteadOf` wants it.
 pub const PUBLIC_URL: &str = "https://github.com/";
 
+/// The Git configuration of clients on a node, where the forge answers as `github.com`, without TLS.
+pub fn over_http() -> String {
+    format!("[url \"{}\"]\n\tinsteadOf = {PUBLIC_URL}\n", PUBLIC_URL.replace("https", "http"))
+}
+
 /// A repository of the forge.
 struct Repository {
     owner: &'static str,
     name: &'static str,
     files: BTreeMap<String, Vec<u8>>,
-    branches: &'static [&'static str],
+    branches: &'static [Branch],
     tags: &'static [&'static str],
+}
+
+/// A branch beside `main`.
+#[derive(Debug)]
+struct Branch {
+    name: &'static str,
+    /// The file of `main` that it lacks.
+    lacks: Option<&'static str>,
 }
 
 /// Owners and names of the forge's repositories, `owner/name`.
@@ -53,10 +67,19 @@ fn repositories() -> io::Result<Vec<Repository>> {
         charts.extend([text(&format!("tenant/{name}/Chart.yaml"), &chart(name))]);
     }
     collect(&checkout_charts(), Path::new("tenant"), &mut charts)?;
+    // What the pipeline of the chart `agent` builds: without a base image, as there is no registry to pull one from.
+    charts.extend([
+        text("agent/Containerfile", "FROM scratch\nCOPY requirements.txt ./\nCOPY main.py ./\n"),
+        text("agent/main.py", "print('agent')\n"),
+        text("agent/requirements.txt", "fastapi==0.116.1\n"),
+    ]);
+    let playbook = |title: &str| {
+        format!("site:\n  title: {title}\ncontent:\n  sources:\n  - url: .\n    start_path: content\n")
+    };
     let guide = |title: &str| {
         BTreeMap::from([
-            text("default-site.yml", &format!("site:\n  title: {title}\n")),
-            text("site.yml", &format!("site:\n  title: {title}\n")),
+            text("default-site.yml", &playbook(title)),
+            text("site.yml", &playbook(title)),
             text("content/antora.yml", "name: modules\ntitle: Lab\nversion: ~\n"),
             text("content/modules/ROOT/pages/index.adoc", &format!("= {title}\n\nUser: {{user}}\n")),
             text("ui-config.yml", "type: showroom\ntabs: []\n"),
@@ -74,15 +97,15 @@ fn repositories() -> io::Result<Vec<Repository>> {
             owner: "rhpds",
             name: "lb1726-mcp-showroom",
             files: guide("MCP with OpenShift"),
-            branches: &["sandbox-login-instructions"],
+            branches: &[Branch { name: "sandbox-login-instructions", lacks: None }],
             tags: &[],
         },
         Repository {
             owner: "rhpds",
             name: "ocpsandbox-mcp-with-openshift-gitops",
             files: charts,
-            // The lab guide has its reader switch to a broken branch.
-            branches: &["broken"],
+            // The lab guide has its reader build a branch on which a file is missing.
+            branches: &[Branch { name: "broken", lacks: Some("agent/requirements.txt") }],
             tags: &[],
         },
         Repository {
@@ -195,14 +218,28 @@ impl Calls<'_> {
         let commit = json!({"new_branch": "main", "message": "Content of the lab", "files": files});
         self.call(Method::POST, &format!("repos/{owner}/{name}/contents"), commit).await?;
         for branch in repository.branches {
-            let new = json!({"new_branch_name": branch, "old_branch_name": "main"});
+            let new = json!({"new_branch_name": branch.name, "old_branch_name": "main"});
             self.call(Method::POST, &format!("repos/{owner}/{name}/branches"), new).await?;
+            if let Some(path) = branch.lacks {
+                self.delete(repository, branch.name, path).await?;
+            }
         }
         for tag in repository.tags {
             let new = json!({"tag_name": tag, "target": "main"});
             self.call(Method::POST, &format!("repos/{owner}/{name}/tags"), new).await?;
         }
         Ok(())
+    }
+
+    /// Removes a file from a branch. Gitea wants to be told which version of it: the hash of its Git object.
+    async fn delete(&self, repository: &Repository, branch: &str, path: &str) -> Result<(), GiteaError> {
+        let content = repository.files.get(path).map(Vec::as_slice).unwrap_or_default();
+        let hash =
+            Sha1::new().chain_update(format!("blob {}\0", content.len())).chain_update(content).finalize();
+        let file = json!({"operation": "delete", "path": path, "sha": hex::encode(hash)});
+        let commit = json!({"branch": branch, "message": format!("Remove {path}"), "files": [file]});
+        let Repository { owner, name, .. } = repository;
+        self.call(Method::POST, &format!("repos/{owner}/{name}/contents"), commit).await
     }
 
     async fn call(&self, method: Method, path: &str, body: Value) -> Result<(), GiteaError> {

@@ -40,6 +40,7 @@ kinds! {
     LifecycleServer: "mcp.x-k8s.io" "v1alpha1" "mcpservers" Namespaced Optional,
     MCPServer: "toolhive.stacklok.dev" "v1beta1" "mcpservers" Namespaced Always,
     Namespace: "" "v1" "namespaces" Cluster Always,
+    PersistentVolume: "" "v1" "persistentvolumes" Cluster Never,
     PersistentVolumeClaim: "" "v1" "persistentvolumeclaims" Namespaced Always,
     Pod: "" "v1" "pods" Namespaced Always,
     Role: "rbac.authorization.k8s.io" "v1" "roles" Namespaced Never,

@@ -1,6 +1,8 @@
 //! Stand-in for OpenShift's router: TLS with the wildcard certificate, hosts from admitted Routes and
 //! from Ingresses, requests passed on to whatever answers for the Service.
 //!
+//! Where pods run, requests go to the Service's own address.
+//!
 //! Imitates: routing by host, edge termination, `X-Forwarded-*` headers, the 503 page for a host nobody
 //! claims or a Service without endpoints. Bodies are streamed both ways.
 //!
@@ -69,6 +71,15 @@ pub(crate) fn target(cluster: &Cluster, host: &str) -> Option<Target> {
 }
 
 impl Front {
+    /// The address of a Service whose pods run. Routes and Ingresses name its only port, or the one called `http`.
+    fn service(&self, (namespace, name): &Target) -> Option<SocketAddr> {
+        let service = self.platform.nodes.then(|| self.cluster.find(Kind::Service, namespace, name))??;
+        let ports = service.data["spec"]["ports"].as_array()?;
+        let port = ports.iter().find(|port| port["name"] == "http").or_else(|| ports.first())?;
+        let address = service.data["spec"]["clusterIP"].as_str()?.parse().ok()?;
+        Some(SocketAddr::new(address, u16::try_from(port["port"].as_u64()?).ok()?))
+    }
+
     async fn forward(&self, address: SocketAddr, host: &str, mut request: Request) -> Response {
         for (name, value) in [("x-forwarded-proto", "https"), ("x-forwarded-host", host)] {
             if let Ok(value) = HeaderValue::from_str(value) {
@@ -97,6 +108,7 @@ async fn route(
     // A process behind a Service is a Gitea; everything else is answered inside the lab.
     let stand_in =
         if matches!(backend, Some(Backend::Address(_))) { StandIn::Gitea } else { StandIn::Router };
+    let backend = backend.or_else(|| front.service(target.as_ref()?).map(Backend::Address));
     let subject = format!("{host}{}", request.uri().path());
     match server::judge(&front.platform.faults, stand_in, &subject, &connection).await {
         Verdict::Answer(response) => return response,

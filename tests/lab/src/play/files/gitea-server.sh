@@ -7,6 +7,10 @@ mkdir -p "$HOME"
 # Gitea wants to write to its settings
 config=/tmp/app.ini
 cp "${GITEA_SETTINGS:-/home/gitea/conf/app.ini}" "$config"
+# Git under Gitea does not read the system's settings, which say where the lab's GitHub is
+git_home=$(sed -n 's/^HOME_PATH = //p' "$config")
+mkdir -p "$git_home"
+[ -e "$git_home/.gitconfig" ] || [ ! -e /etc/gitconfig ] || cp /etc/gitconfig "$git_home/.gitconfig"
 attempts=0
 until gitea migrate --config "$config"; do
   attempts=$((attempts + 1))

@@ -1,0 +1,172 @@
+//! Static programs of a cluster with a node: each from a module of ours that pins the upstream one.
+
+use std::path::PathBuf;
+
+use super::{
+    BuildError,
+    cache::Cache,
+    golang::{GoBuild, Toolchain},
+    key,
+    progress::Progress,
+    sources,
+};
+
+/// One of our modules, and the programs it makes.
+#[derive(Debug)]
+struct Module {
+    /// Names the cache's entry.
+    name: &'static str,
+    /// What its progress line says.
+    what: &'static str,
+    sources: &'static [(&'static str, &'static str)],
+    flags: [&'static str; 2],
+    /// Whether C is linked in: what runs in an image of its own is static; what shares packages with the control plane
+    /// is built as that is, so that they are compiled once.
+    cgo: bool,
+    /// File names and packages.
+    programs: &'static [(&'static str, &'static str)],
+}
+
+/// Names a source file of one of the modules, with its content.
+macro_rules! source {
+    ($module:literal, $file:literal) => {
+        ($file, include_str!(concat!("../../go/", $module, "/", $file)))
+    };
+}
+
+const STRIPPED: [&str; 2] = ["-ldflags", "-s -w"];
+
+const NODE: Module = Module {
+    name: "node",
+    what: "kubelet, kube-proxy, kube-scheduler and kubectl",
+    sources: &[source!("node", "go.mod"), source!("node", "go.sum"), source!("node", "main.go")],
+    flags: super::KUBERNETES_FLAGS,
+    cgo: true,
+    programs: &[("node", ".")],
+};
+const PAUSE: Module = Module {
+    name: "pause",
+    what: "the program that holds a pod's namespaces",
+    sources: &[source!("pause", "go.mod"), source!("pause", "main.go")],
+    flags: STRIPPED,
+    cgo: false,
+    programs: &[("pause", ".")],
+};
+const COREDNS: Module = Module {
+    name: "coredns",
+    what: "CoreDNS",
+    sources: &[source!("coredns", "go.mod"), source!("coredns", "go.sum")],
+    flags: STRIPPED,
+    cgo: false,
+    programs: &[("coredns", "github.com/coredns/coredns")],
+};
+const HELM: Module = Module {
+    name: "helm",
+    what: "Helm",
+    sources: &[source!("helm", "go.mod"), source!("helm", "go.sum")],
+    flags: STRIPPED,
+    cgo: false,
+    programs: &[("helm", "helm.sh/helm/v3/cmd/helm")],
+};
+const ARGOCD: Module = Module {
+    name: "argocd",
+    what: "Argo CD",
+    sources: &[source!("argocd", "go.mod"), source!("argocd", "go.sum")],
+    flags: STRIPPED,
+    cgo: false,
+    programs: &[("argocd", "github.com/argoproj/argo-cd/v3/cmd")],
+};
+const TOOLHIVE: Module = Module {
+    name: "toolhive",
+    what: "the ToolHive operator",
+    sources: &[source!("toolhive", "go.mod"), source!("toolhive", "go.sum")],
+    flags: STRIPPED,
+    cgo: false,
+    programs: &[
+        ("thv-operator", "github.com/stacklok/toolhive/cmd/thv-operator"),
+        ("thv-proxyrunner", "github.com/stacklok/toolhive/cmd/thv-proxyrunner"),
+    ],
+};
+const TEKTON: Module = Module {
+    name: "tekton",
+    what: "Tekton Pipelines",
+    sources: &[source!("tekton", "go.mod"), source!("tekton", "go.sum")],
+    flags: STRIPPED,
+    cgo: false,
+    programs: &[
+        ("controller", "github.com/tektoncd/pipeline/cmd/controller"),
+        ("entrypoint", "github.com/tektoncd/pipeline/cmd/entrypoint"),
+        ("nop", "github.com/tektoncd/pipeline/cmd/nop"),
+        ("workingdirinit", "github.com/tektoncd/pipeline/cmd/workingdirinit"),
+    ],
+};
+
+/// The folders of finished programs.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    /// kubelet, kube-proxy, kube-scheduler and kubectl in one: the first argument says which.
+    pub node: PathBuf,
+    /// Holds a pod's namespaces.
+    pub pause: PathBuf,
+    /// The cluster's name server.
+    pub coredns: PathBuf,
+    /// Helm, which Argo CD renders charts with.
+    pub helm: PathBuf,
+    /// Argo CD's controllers and repo server in one: the name it is called by says which.
+    pub argocd: PathBuf,
+    /// The ToolHive operator.
+    pub toolhive_operator: PathBuf,
+    /// The proxy that the ToolHive operator puts in front of an MCP server.
+    pub toolhive_proxyrunner: PathBuf,
+    /// The folder of Tekton's `controller`, `entrypoint`, `nop` and `workingdirinit`.
+    pub tekton: PathBuf,
+}
+
+impl Programs {
+    /// Builds what is missing.
+    ///
+    /// # Errors
+    /// When a tool is missing, a build fails or the cache cannot be written.
+    pub async fn ensure(cache: &Cache, progress: Progress) -> Result<Self, BuildError> {
+        let toolchain = Toolchain::find().await?;
+        let build = |module| build(cache, &toolchain, module, progress);
+        let toolhive = build(&TOOLHIVE).await?;
+        Ok(Self {
+            node: build(&NODE).await?.join("node"),
+            pause: build(&PAUSE).await?.join("pause"),
+            coredns: build(&COREDNS).await?.join("coredns"),
+            helm: build(&HELM).await?.join("helm"),
+            argocd: build(&ARGOCD).await?.join("argocd"),
+            toolhive_operator: toolhive.join("thv-operator"),
+            toolhive_proxyrunner: toolhive.join("thv-proxyrunner"),
+            tekton: build(&TEKTON).await?,
+        })
+    }
+}
+
+async fn build(
+    cache: &Cache,
+    toolchain: &Toolchain,
+    module: &Module,
+    progress: Progress,
+) -> Result<PathBuf, BuildError> {
+    let key =
+        key(toolchain, module.sources, &module.flags).with("programs", format!("{:?}", module.programs));
+    cache
+        .entry(module.name, &key, progress, async |partial| {
+            let folder = sources(partial, module.sources)?;
+            for (name, package) in module.programs {
+                let output = partial.join(name);
+                let build = GoBuild {
+                    module: &folder,
+                    package,
+                    flags: &module.flags,
+                    cgo: module.cgo,
+                    output: &output,
+                };
+                build.run(module.what, progress).await?;
+            }
+            Ok(())
+        })
+        .await
+}

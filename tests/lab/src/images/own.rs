@@ -1,0 +1,160 @@
+//! The image of our two programs, built from the checkout's `Containerfile` by buildah.
+//!
+//! The builder is the lab's Debian with this machine's Rust mounted into it, and what cargo has downloaded for this
+//! checkout already; what it compiled last is kept beside the finished images.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use super::{
+    Built,
+    archive::{self, Image, Layer},
+    base::run,
+};
+use crate::builds::{
+    BuildError,
+    cache::{Cache, Key},
+    golang,
+    progress::Progress,
+};
+
+/// The image's name, as the chart `agent` has it.
+pub const REFERENCE: &str = "quay.io/rhpds/tenant:0.1.0";
+
+/// What the image is made from.
+const INPUTS: [&str; 8] =
+    [".cargo", "Cargo.lock", "Cargo.toml", "Containerfile", "LICENSE", "agent", "cli", "tests/Cargo.toml"];
+
+const BASE: &str = "localhost/lab-debian:1";
+const BUILDER: &str = "localhost/lab-rust:1";
+const RUST: &str = "/usr/local/rust";
+const ARCHIVE: &str = "tenant.tar";
+
+/// The image, built if it is not cached.
+///
+/// # Errors
+/// When buildah or Rust is missing, or the build fails.
+pub async fn ensure(cache: &Cache, base: &Layer, progress: Progress) -> Result<Built, BuildError> {
+    let checkout = checkout();
+    let key = key(&checkout).map_err(|source| BuildError::Cache { path: checkout.clone(), source })?;
+    let entry = cache.entry("own-image", &key, progress, async |partial| {
+        golang::require("buildah", "buildah", "install it: apt-get install buildah").await?;
+        let task = progress.begin(format_args!(
+            "building the image of tenant and agent (once for each state of the sources)"
+        ));
+        build(&checkout, base, cache, partial).await?;
+        task.done();
+        Ok(())
+    });
+    let entry = entry.await?;
+    let archive = entry.join(ARCHIVE);
+    let digest = fs::read_to_string(entry.join("digest"))
+        .map_err(|source| BuildError::Cache { path: entry.clone(), source })?;
+    Ok(Built { reference: REFERENCE.to_owned(), digest: digest.trim().to_owned(), archive })
+}
+
+/// The checkout this program was built from.
+fn checkout() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Everything the image depends on but the Debian under it.
+fn key(checkout: &Path) -> io::Result<Key> {
+    let mut key = Key::default().with("revision", "1");
+    for input in INPUTS {
+        key = with(key, checkout, Path::new(input))?;
+    }
+    Ok(key)
+}
+
+fn with(key: Key, checkout: &Path, path: &Path) -> io::Result<Key> {
+    let full = checkout.join(path);
+    if !full.is_dir() {
+        return Ok(key.with(&path.to_string_lossy(), fs::read(full)?));
+    }
+    let mut names: Vec<_> =
+        fs::read_dir(full)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<_>>()?;
+    names.sort();
+    names.into_iter().try_fold(key, |key, name| with(key, checkout, &path.join(name)))
+}
+
+async fn build(checkout: &Path, base: &Layer, cache: &Cache, partial: &Path) -> Result<(), BuildError> {
+    let unusable = |source| BuildError::Cache { path: partial.to_owned(), source };
+    let (root, work) = (partial.join("buildah"), cache.folder("own-image-target"));
+    fs::create_dir_all(&work).map_err(unusable)?;
+    let bases = partial.join("bases.tar");
+    let image = |reference: &str, config: Value| Image {
+        reference: reference.to_owned(),
+        layers: vec![base.clone()],
+        config,
+    };
+    let rust = json!({"Env": [
+        format!("PATH={RUST}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+        "CARGO_HOME=/cargo",
+        // everything was downloaded when this program was built
+        "CARGO_NET_OFFLINE=true",
+    ]});
+    for (reference, config) in [(BASE, json!({})), (BUILDER, rust)] {
+        archive::write(&[image(reference, config)], File::create(&bases).map_err(unusable)?)
+            .map_err(unusable)?;
+        let mut pull = buildah(&root, "pull");
+        pull.arg("--quiet").arg(format!("oci-archive:{}", bases.display()));
+        let pulled = output(pull).await?;
+        let mut tag = buildah(&root, "tag");
+        tag.args([pulled.trim(), reference]);
+        run(tag).await?;
+    }
+    let sysroot = output(rustc()).await?;
+    let mut build = buildah(&root, "build");
+    build
+        .args(["--isolation=chroot", "--layers=false", "--pull-never", "--format=oci", "--tag", REFERENCE])
+        .arg(format!("--build-arg=BUILDER_IMAGE={BUILDER}"))
+        .arg(format!("--build-arg=BASE_IMAGE={BASE}"))
+        .arg(format!("--volume={}:{RUST}:ro", sysroot.trim()))
+        .arg(format!("--volume={}:/cargo/registry", cargo_home().join("registry").display()))
+        .arg(format!("--volume={}:/src/target", work.display()))
+        .arg(checkout);
+    run(build).await?;
+    let mut push = buildah(&root, "push");
+    push.args(["--quiet", "--disable-compression", "--digestfile"])
+        .arg(partial.join("digest"))
+        .arg(REFERENCE);
+    push.arg(format!("oci-archive:{}:{REFERENCE}", partial.join(ARCHIVE).display()));
+    run(push).await?;
+    fs::remove_file(&bases).and_then(|()| fs::remove_dir_all(&root)).map_err(unusable)
+}
+
+fn buildah(root: &Path, command: &str) -> Command {
+    let mut buildah = Command::new("buildah");
+    buildah.arg("--root").arg(root.join("storage")).arg("--runroot").arg(root.join("run"));
+    buildah.args(["--storage-driver", "vfs", command]);
+    buildah
+}
+
+/// Asks where this checkout's Rust is.
+fn rustc() -> Command {
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--print", "sysroot"]).current_dir(checkout());
+    rustc
+}
+
+async fn output(mut command: Command) -> Result<String, BuildError> {
+    let what = "the image of tenant and agent";
+    let output = command.output().await.map_err(|source| BuildError::Start { what, source })?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(BuildError::Failed { what, output: String::from_utf8_lossy(&output.stderr).into_owned() })
+}
+
+/// Where cargo keeps what it has downloaded.
+fn cargo_home() -> PathBuf {
+    let given = |name| std::env::var_os(name).map(PathBuf::from);
+    given("CARGO_HOME").or_else(|| given("HOME").map(|home| home.join(".cargo"))).unwrap_or_default()
+}

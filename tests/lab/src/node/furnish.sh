@@ -1,0 +1,36 @@
+# Furnishes the node's machine: $1 becomes its /tmp, $2 and $3 are the addresses of the machine and of the host.
+set -e
+
+# what would be written to the host's own otherwise
+mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /var/log
+mount --bind "$1" /tmp
+
+# names are asked of CoreDNS
+echo "nameserver $2" >/run/resolv.conf
+mount --bind /run/resolv.conf /etc/resolv.conf
+
+# The kubelet counts these cores. Requests of two tenants and a pipeline add up to more than two, though nothing needs
+# them: the machine shares what it has.
+cores=8
+mount -t tmpfs tmpfs /sys/devices/system/node
+core=0
+while [ "$core" -lt "$cores" ]; do
+  topology=/sys/devices/system/node/node0/cpu$core/topology
+  mkdir -p "$topology"
+  echo "$core" >"$topology/core_id"
+  echo 0 >"$topology/physical_package_id"
+  core=$((core + 1))
+done
+if [ -e /sys/devices/system/cpu/online ]; then
+  echo "0-$((cores - 1))" >/run/online
+  mount --bind /run/online /sys/devices/system/cpu/online
+fi
+
+echo 1 >/proc/sys/net/ipv4/ip_forward
+# without it, answers between pods pass the packet filter by
+[ ! -e /proc/sys/net/bridge/bridge-nf-call-iptables ] || echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables
+ip link set lo up
+ip address add "$2/30" dev eth0
+ip link set eth0 up
+ip route add default via "$3"

@@ -1,0 +1,36 @@
+//! What runs in a tenant's namespaces.
+
+use anyhow::{Context as _, ensure};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, Client, api::ListParams};
+
+/// The number of a tenant's pods, if all that are to run are Ready.
+///
+/// # Errors
+/// Names those that are not.
+pub async fn serving(client: &Client, guid: &str) -> anyhow::Result<usize> {
+    let pods: Api<Pod> = Api::all(client.clone());
+    let pods = pods.list(&ListParams::default()).await.context("list pods")?.items;
+    let of_tenant = |pod: &&Pod| {
+        let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+        namespace.ends_with(&format!("-user-{guid}"))
+    };
+    let running: Vec<&Pod> = pods.iter().filter(of_tenant).filter(|pod| phase(pod) != "Succeeded").collect();
+    let unready: Vec<String> = running
+        .iter()
+        .filter(|pod| !ready(pod))
+        .map(|pod| format!("{} is {}", pod.metadata.name.as_deref().unwrap_or_default(), phase(pod)))
+        .collect();
+    ensure!(unready.is_empty(), "pods of {guid} do not serve: {}", unready.join(", "));
+    ensure!(!running.is_empty(), "{guid} has no pods");
+    Ok(running.len())
+}
+
+fn phase(pod: &Pod) -> &str {
+    pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default()
+}
+
+fn ready(pod: &Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.into_iter().any(|each| each.type_ == "Ready" && each.status == "True")
+}
