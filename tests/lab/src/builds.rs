@@ -10,6 +10,7 @@ pub mod keycloak;
 pub mod openshift_mcp;
 pub mod programs;
 pub mod progress;
+pub(crate) mod tool;
 
 use std::{
     fs, io,

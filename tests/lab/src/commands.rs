@@ -56,7 +56,7 @@ pub(crate) fn running(directories: &Directories, name: &str) -> anyhow::Result<S
 }
 
 /// ` --name x`, unless it is the default one.
-fn option(name: &str) -> String {
+pub(crate) fn option(name: &str) -> String {
     if name == "default" { String::new() } else { format!(" --name {name}") }
 }
 

@@ -17,7 +17,7 @@ use tenant_lab::{
 use tokio::process::Command;
 
 use crate::{
-    args::{DemoArguments, Show},
+    args::{DemoArguments, Show, UpArguments},
     commands,
 };
 
@@ -34,13 +34,7 @@ pub(crate) async fn run(directories: &Directories, arguments: DemoArguments) -> 
         return full::run(directories, arguments.up).await;
     }
     let arguments = arguments.up;
-    // The compilers share the machine: linking one program leaves cores for the others.
-    let options = commands::options(arguments)?;
-    let (tenant, prepared) =
-        tokio::join!(build_tenant(&[]), Prepared::ensure(directories, &options, Progress::stderr()));
-    prepared?;
-    let tenant = tenant?;
-    let state = commands::start(directories, &options).await?;
+    let (tenant, state) = open(directories, arguments).await?;
 
     let vars = vars_file(&state)?;
     let arguments = ["--guid", GUID, "-e", &format!("@{ORDER}"), "-e", &format!("@{}", vars.display())];
@@ -55,7 +49,7 @@ pub(crate) async fn run(directories: &Directories, arguments: DemoArguments) -> 
         .status()
         .await
         .context("run tenant")?;
-    let name = if state.name == "default" { String::new() } else { format!(" --name {}", state.name) };
+    let name = commands::option(&state.name);
     if !status.success() {
         bail!("tenant provision ended with {status}; the lab is still up: `cargo lab status{name}`");
     }
@@ -64,6 +58,16 @@ pub(crate) async fn run(directories: &Directories, arguments: DemoArguments) -> 
         tenant.display(),
     ));
     Ok(())
+}
+
+/// Builds `tenant` and starts the lab.
+async fn open(directories: &Directories, arguments: UpArguments) -> anyhow::Result<(PathBuf, State)> {
+    let options = commands::options(arguments)?;
+    // The compilers share the machine: linking one program leaves cores for the others.
+    let (tenant, prepared) =
+        tokio::join!(build_tenant(&[]), Prepared::ensure(directories, &options, Progress::stderr()));
+    prepared?;
+    Ok((tenant?, commands::start(directories, &options).await?))
 }
 
 pub(crate) fn checkout() -> PathBuf {

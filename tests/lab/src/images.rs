@@ -26,6 +26,7 @@ use crate::{
         openshift_mcp::{self, Release},
         programs::Programs,
         progress::Progress,
+        tool,
     },
     gitea::forge,
     operators::{tekton, toolhive},
@@ -221,7 +222,7 @@ impl<'a> Maker<'a> {
         let stripped = self.cache.entry("lab", &key, self.progress, async |partial| {
             let mut strip = Command::new("strip");
             strip.arg("-o").arg(partial.join("lab")).arg(&program);
-            base::run(strip).await
+            tool::run("the lab's own image", strip).await.map(drop)
         });
         let stripped = stripped.await?.join("lab");
         self.layer("lab", key.with("packed", PROGRAM), |packing| packing.file(PROGRAM, 0o755, &stripped))

@@ -19,7 +19,7 @@ use tokio::process::Command;
 
 use crate::{cluster, control::Caller, files::private, snapshot::Snapshot, state::State};
 use chat::Chat;
-use forge::Forge;
+use forge::{Forge, Issue};
 use pipeline::{Outcome, Pipeline};
 
 /// The two tenants.
@@ -46,33 +46,20 @@ pub struct Story<'a> {
     pub tell: &'a (dyn Fn(&str) + Sync),
 }
 
-/// What was seen.
-#[derive(Debug)]
-pub struct Told {
-    /// From the order of a tenant to its pods all serving, for each.
-    pub provisioned: Vec<Duration>,
-    /// The issue that was filed: title and text.
-    pub issue: forge::Issue,
-    /// From the end of the failed run to the issue.
-    pub reported: Duration,
-}
-
 impl Story<'_> {
-    /// Plays it.
+    /// Plays it; returns the issue that was filed.
     ///
     /// # Errors
     /// When anything is not as it should be.
-    pub async fn play(&self) -> anyhow::Result<Told> {
+    pub async fn play(&self) -> anyhow::Result<Issue> {
         let client = cluster::client(&self.state.kubeconfig).await?;
         let caller = Caller::new(self.state)?;
         let before = caller.snapshot().await.context("look at the lab before")?;
 
-        let mut provisioned = Vec::new();
         let (mut forges, mut chats) = (Vec::new(), Vec::new());
         for guid in GUIDS {
             (self.tell)(&format!("tenant provision --guid {guid}"));
             let (took, output) = self.run(&["provision", "--guid", guid]).await?;
-            provisioned.push(took);
             let pods = pods::serving(&client, guid).await?;
             (self.tell)(&format!(
                 "  {guid} is ready after {:.1} s: {} pods, all Ready",
@@ -94,10 +81,8 @@ impl Story<'_> {
         ));
         let run = pipeline.run(BRANCH).await?;
         ensure!(run.outcome == Outcome::Failed, "{} should have failed: {run:?}", run.name);
-        let ended = Instant::now();
         (self.tell)(&format!("  {} failed: {}", run.name, run.message));
         let issue = first.issue(ISSUE_LIMIT).await?;
-        let reported = ended.elapsed();
         (self.tell)(&format!("  issue #{} in {}: {}", issue.number, first.repository(), issue.title));
         let others = second.issues().await?;
         ensure!(others.is_empty(), "the other tenant has issues: {others:?}");
@@ -120,7 +105,7 @@ impl Story<'_> {
         (self.tell)(&format!("  {} is untouched: {pods} pods, all Ready", GUIDS[1]));
         self.run(&["destroy", "--guid", GUIDS[1]]).await?;
         self.gone(GUIDS[1], &before, &caller.snapshot().await?)?;
-        Ok(Told { provisioned, issue, reported })
+        Ok(issue)
     }
 
     /// Runs `tenant` with the platform's variables; returns how long it took, and what it printed.

@@ -33,9 +33,8 @@ async fn two_tenants_a_failed_pipeline_its_issue_the_fix_and_the_end() {
         folder: lab.kubeconfig().parent().expect("a kubeconfig lies in a folder"),
         tell: &|line| say(&format!("{line}\n")),
     };
-    let told = story.play().await.unwrap_or_else(|error| panic!("{error:#}"));
+    let issue = story.play().await.unwrap_or_else(|error| panic!("{error:#}"));
     let file = MISSING.0.rsplit('/').next().expect("a path has a last part");
-    let issue = &told.issue;
     assert!(issue.title.contains(file), "the issue does not name {file}: {} {}", issue.title, issue.text);
     lab.down().await.unwrap_or_else(|error| panic!("the lab does not go down: {error:#}"));
 }

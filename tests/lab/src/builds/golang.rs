@@ -14,10 +14,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{BuildError, progress::Progress};
-
-/// How much of a failed build's output an error quotes.
-const TAIL_LINES: usize = 20;
+use super::{BuildError, progress::Progress, tool::TAIL_LINES};
 
 /// The installed toolchain.
 #[derive(Clone, Debug, Deserialize)]

@@ -18,6 +18,7 @@ use super::{
     cache::{Cache, Key},
     golang,
     progress::Progress,
+    tool,
 };
 use crate::{
     files::{copy_folder, private},
@@ -143,7 +144,7 @@ async fn prepare(partial: &Path, progress: Progress) -> Result<(), BuildError> {
     maven.arg(format!("-DoutputDirectory={}", partial.display()));
     // What it downloads on the way is of no use to anybody else.
     maven.arg(format!("-Dmaven.repo.local={}", repository.display()));
-    done(maven).await?;
+    tool::run(WHAT, maven).await?;
     fs::remove_dir_all(&repository).map_err(unwritable)?;
     task.done();
 
@@ -152,7 +153,7 @@ async fn prepare(partial: &Path, progress: Progress) -> Result<(), BuildError> {
     fs::create_dir(home.join("tmp")).map_err(unwritable)?;
     let mut build = Command::new("java");
     build.args(java(&home, &["build", DATABASE]));
-    done(build).await?;
+    tool::run(WHAT, build).await?;
     let password = random_text();
     private(&partial.join(PASSWORD), &password).map_err(unwritable)?;
     let mut layout = Command::new("java");
@@ -160,7 +161,7 @@ async fn prepare(partial: &Path, progress: Progress) -> Result<(), BuildError> {
         (format!("--username={ADMINISTRATOR}"), format!("--password:env={PASSWORD_VARIABLE}"));
     layout.args(java(&home, &["bootstrap-admin", "user", "--optimized", &name, &secret]));
     layout.env(PASSWORD_VARIABLE, password);
-    done(layout).await?;
+    tool::run(WHAT, layout).await?;
     task.done();
     Ok(())
 }
@@ -168,14 +169,4 @@ async fn prepare(partial: &Path, progress: Progress) -> Result<(), BuildError> {
 /// Where the distribution lies within a cache entry.
 fn unpacked(entry: &Path) -> PathBuf {
     entry.join(format!("keycloak-{VERSION}"))
-}
-
-/// Runs a command to its end.
-async fn done(mut command: Command) -> Result<(), BuildError> {
-    let output = command.output().await.map_err(|source| BuildError::Start { what: WHAT, source })?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = [output.stdout, output.stderr].concat();
-    Err(BuildError::Failed { what: WHAT, output: String::from_utf8_lossy(&said).into_owned() })
 }

@@ -10,6 +10,7 @@ use super::{
     cache::{Cache, Key},
     golang,
     progress::Progress,
+    tool,
 };
 
 const WHAT: &str = "the OpenShift MCP server";
@@ -61,25 +62,10 @@ pub async fn ensure(cache: &Cache, release: Release, progress: Progress) -> Resu
             golang::require("npm", "npm", "the OpenShift MCP server comes from it: apt-get install npm")
                 .await?;
             let task = progress.begin(format_args!("installing {WHAT} {} (once)", release.version()));
-            let asked = Command::new("npm")
-                .args([
-                    "install",
-                    "--ignore-scripts",
-                    "--no-audit",
-                    "--no-fund",
-                    "--no-save",
-                    "--loglevel=error",
-                ])
-                .arg("--prefix")
-                .arg(partial)
-                .arg(&wanted)
-                .output()
-                .await;
-            let output = asked.map_err(|source| BuildError::Start { what: WHAT, source })?;
-            if !output.status.success() {
-                let output = String::from_utf8_lossy(&output.stderr).into_owned();
-                return Err(BuildError::Failed { what: WHAT, output });
-            }
+            let mut npm = Command::new("npm");
+            npm.args(["install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-save"]);
+            npm.args(["--loglevel=error", "--prefix"]).arg(partial).arg(&wanted);
+            tool::run(WHAT, npm).await?;
             task.done();
             Ok(())
         })

@@ -1,13 +1,8 @@
 //! `cargo lab demo --full`: the whole story, on a cluster of this machine's own that stays up until `cargo lab down`.
 
-use tenant_lab::{
-    builds::progress::Progress,
-    directories::Directories,
-    story::Story,
-    supervisor::{Prepared, Size},
-};
+use tenant_lab::{directories::Directories, story::Story, supervisor::Size};
 
-use super::{ORDER, build_tenant, checkout, folder};
+use super::{ORDER, checkout, folder, open};
 use crate::{
     args::UpArguments,
     commands::{self, print, say},
@@ -15,10 +10,7 @@ use crate::{
 
 pub(super) async fn run(directories: &Directories, mut arguments: UpArguments) -> anyhow::Result<()> {
     (arguments.size, arguments.plain) = (Size::Full, true);
-    let options = commands::options(arguments)?;
-    let tenant = build_tenant(&[]).await?;
-    Prepared::ensure(directories, &options, Progress::stderr()).await?;
-    let state = commands::start(directories, &options).await?;
+    let (tenant, state) = open(directories, arguments).await?;
     let story = Story {
         state: &state,
         tenant,
@@ -26,9 +18,9 @@ pub(super) async fn run(directories: &Directories, mut arguments: UpArguments) -
         folder: folder(&state),
         tell: &|line| say(&format!("{line}\n")),
     };
-    let told = story.play().await?;
-    print(&format!("\n#{} {}\n\n{}\n", told.issue.number, told.issue.title, told.issue.text))?;
-    let name = if state.name == "default" { String::new() } else { format!(" --name {}", state.name) };
+    let issue = story.play().await?;
+    print(&format!("\n#{} {}\n\n{}\n", issue.number, issue.title, issue.text))?;
+    let name = commands::option(&state.name);
     say(&format!("\nthe lab is still up: cargo lab status{name}; at the end: cargo lab down{name}\n"));
     Ok(())
 }

@@ -3,7 +3,6 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    process::Stdio,
 };
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +13,7 @@ use super::{
     config::{self, Settings},
 };
 use crate::{
-    builds::{BuildError, Parts, progress::Progress},
+    builds::{BuildError, Parts, progress::Progress, tool},
     files::private,
     platform::Credentials,
 };
@@ -94,20 +93,7 @@ async fn prepare(program: &GiteaProgram, partial: &Path) -> Result<(), BuildErro
 const WHAT: &str = "Gitea's database";
 
 async fn run(program: &GiteaProgram, data: &Path, arguments: &[&str]) -> Result<String, BuildError> {
-    let output = Command::new(&program.binary)
-        .args(arguments)
-        .arg("--config")
-        .arg(config::file(data))
-        .current_dir(data)
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .map_err(|source| BuildError::Start { what: WHAT, source })?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    if output.status.success() {
-        Ok(text)
-    } else {
-        let output = text + &String::from_utf8_lossy(&output.stderr);
-        Err(BuildError::Failed { what: WHAT, output })
-    }
+    let mut command = Command::new(&program.binary);
+    command.args(arguments).arg("--config").arg(config::file(data)).current_dir(data);
+    tool::run(WHAT, command).await
 }

@@ -1,7 +1,7 @@
 //! The Debian that images stand on which need more than one static program: this machine's release, so that programs
 //! built here run there.
 
-use std::{collections::BTreeSet, process::Stdio};
+use std::collections::BTreeSet;
 
 use tokio::process::Command;
 
@@ -10,8 +10,8 @@ use crate::{
     builds::{
         BuildError,
         cache::{Cache, Key},
-        golang,
         progress::Progress,
+        tool,
     },
     play::images as table,
 };
@@ -50,7 +50,6 @@ pub async fn ensure(cache: &Cache, progress: Progress) -> Result<Layer, BuildErr
     let key = Key::default().with("release", &release).with("packages", &packages).with("revision", "2");
     let entry = cache
         .entry("debian", &key, progress, async |partial| {
-            golang::require("debootstrap", "debootstrap", "install it: apt-get install debootstrap").await?;
             let task = progress.begin(format_args!("installing {WHAT} (once)"));
             let root = partial.join("root");
             // What is mounted below the folder is gone when this ends, however it does. debootstrap knows no alternatives
@@ -58,14 +57,14 @@ pub async fn ensure(cache: &Cache, progress: Progress) -> Result<Layer, BuildErr
             let mut install = Command::new("unshare");
             install.args(["--mount", "--pid", "--fork", "--kill-child", "bash", "-c", INSTALL, "install"]);
             install.arg(&release).arg(&root).args(packages.split(','));
-            run(install).await?;
+            tool::run(WHAT, install).await?;
             let mut pack = Command::new("tar");
             pack.args(["--create", "--numeric-owner", "--one-file-system"])
                 .arg("--file")
                 .arg(partial.join(LAYER));
             pack.args(LEFT_OUT.map(|pattern| format!("--exclude={pattern}")));
             pack.arg("--directory").arg(&root).arg(".");
-            run(pack).await?;
+            tool::run(WHAT, pack).await?;
             std::fs::remove_dir_all(&root)
                 .map_err(|source| BuildError::Cache { path: root.clone(), source })?;
             task.done();
@@ -83,22 +82,4 @@ async fn release() -> Result<String, BuildError> {
         program: "Debian",
         hint: "images are made from a Debian of this machine's release",
     })
-}
-
-/// Runs a tool to its end.
-pub(crate) async fn run(mut command: Command) -> Result<(), BuildError> {
-    let asked = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .output();
-    let output = asked.await.map_err(|source| BuildError::Start { what: WHAT, source })?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said =
-        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-    let lines: Vec<_> = said.lines().collect();
-    Err(BuildError::Failed { what: WHAT, output: lines[lines.len().saturating_sub(20)..].join("\n") })
 }

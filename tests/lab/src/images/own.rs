@@ -15,13 +15,12 @@ use tokio::process::Command;
 use super::{
     Built,
     archive::{self, Image, Layer},
-    base::run,
 };
 use crate::builds::{
     BuildError,
     cache::{Cache, Key},
-    golang,
     progress::Progress,
+    tool,
 };
 
 /// The image's name, as the chart `agent` has it.
@@ -31,6 +30,7 @@ pub const REFERENCE: &str = "quay.io/rhpds/tenant:0.1.0";
 const INPUTS: [&str; 8] =
     [".cargo", "Cargo.lock", "Cargo.toml", "Containerfile", "LICENSE", "agent", "cli", "tests/Cargo.toml"];
 
+const WHAT: &str = "the image of tenant and agent";
 const BASE: &str = "localhost/lab-debian:1";
 const BUILDER: &str = "localhost/lab-rust:1";
 const RUST: &str = "/usr/local/rust";
@@ -44,10 +44,7 @@ pub async fn ensure(cache: &Cache, base: &Layer, progress: Progress) -> Result<B
     let checkout = checkout();
     let key = key(&checkout).map_err(|source| BuildError::Cache { path: checkout.clone(), source })?;
     let entry = cache.entry("own-image", &key, progress, async |partial| {
-        golang::require("buildah", "buildah", "install it: apt-get install buildah").await?;
-        let task = progress.begin(format_args!(
-            "building the image of tenant and agent (once for each state of the sources)"
-        ));
+        let task = progress.begin(format_args!("building {WHAT} (once for each state of the sources)"));
         build(&checkout, base, cache, partial).await?;
         task.done();
         Ok(())
@@ -105,12 +102,12 @@ async fn build(checkout: &Path, base: &Layer, cache: &Cache, partial: &Path) -> 
             .map_err(unusable)?;
         let mut pull = buildah(&root, "pull");
         pull.arg("--quiet").arg(format!("oci-archive:{}", bases.display()));
-        let pulled = output(pull).await?;
+        let pulled = tool::run(WHAT, pull).await?;
         let mut tag = buildah(&root, "tag");
         tag.args([pulled.trim(), reference]);
-        run(tag).await?;
+        tool::run(WHAT, tag).await?;
     }
-    let sysroot = output(rustc()).await?;
+    let sysroot = tool::run(WHAT, rustc()).await?;
     let mut build = buildah(&root, "build");
     build
         .args(["--isolation=chroot", "--layers=false", "--pull-never", "--format=oci", "--tag", REFERENCE])
@@ -120,13 +117,13 @@ async fn build(checkout: &Path, base: &Layer, cache: &Cache, partial: &Path) -> 
         .arg(format!("--volume={}:/cargo/registry", cargo_home().join("registry").display()))
         .arg(format!("--volume={}:/src/target", work.display()))
         .arg(checkout);
-    run(build).await?;
+    tool::run(WHAT, build).await?;
     let mut push = buildah(&root, "push");
     push.args(["--quiet", "--disable-compression", "--digestfile"])
         .arg(partial.join("digest"))
         .arg(REFERENCE);
     push.arg(format!("oci-archive:{}:{REFERENCE}", partial.join(ARCHIVE).display()));
-    run(push).await?;
+    tool::run(WHAT, push).await?;
     fs::remove_file(&bases).and_then(|()| fs::remove_dir_all(&root)).map_err(unusable)
 }
 
@@ -142,15 +139,6 @@ fn rustc() -> Command {
     let mut rustc = Command::new("rustc");
     rustc.args(["--print", "sysroot"]).current_dir(checkout());
     rustc
-}
-
-async fn output(mut command: Command) -> Result<String, BuildError> {
-    let what = "the image of tenant and agent";
-    let output = command.output().await.map_err(|source| BuildError::Start { what, source })?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    Err(BuildError::Failed { what, output: String::from_utf8_lossy(&output.stderr).into_owned() })
 }
 
 /// Where cargo keeps what it has downloaded.

@@ -4,12 +4,13 @@ use std::{fs, io, os::unix::fs::PermissionsExt as _, path::Path};
 
 use tokio::process::Command;
 
-use super::{archive::Layer, base::run, layer};
+use super::{archive::Layer, layer};
 use crate::builds::{
     BuildError,
     cache::{Cache, Key},
     golang,
     progress::Progress,
+    tool,
 };
 
 /// What pip is asked for, by the command it installs.
@@ -53,7 +54,7 @@ pub(super) async fn ensure(
 
 /// Installs the packages with Debian's own Python: the image has the same.
 async fn install(
-    command: &str,
+    command: &'static str,
     requirements: &[&str],
     partial: &Path,
     progress: Progress,
@@ -63,10 +64,10 @@ async fn install(
     let (tools, packages) = (partial.join("tools"), partial.join("packages"));
     let mut environment = Command::new(PYTHON);
     environment.args(["-m", "venv"]).arg(&tools);
-    run(environment).await?;
+    tool::run(command, environment).await?;
     let mut pip = Command::new(tools.join("bin/pip"));
     pip.args(["install", "--quiet", "--no-input", "--target"]).arg(&packages).args(requirements);
-    run(pip).await?;
+    tool::run(command, pip).await?;
     let finished = start_with(&packages.join("bin").join(command)).and_then(|()| fs::remove_dir_all(&tools));
     finished.map_err(|source| BuildError::Cache { path: partial.to_owned(), source })?;
     task.done();
