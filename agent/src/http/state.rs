@@ -15,7 +15,8 @@ use crate::metrics::Metrics;
 use crate::{cluster, filing};
 
 impl Service {
-    /// Whether reports can be worked on now, and what each dependency can do at the moment.
+    /// Whether what reports need can be had now, and what each dependency can do at the moment. A server that nobody
+    /// configured is done without, however long one waits.
     async fn dependencies(&self) -> (bool, Value) {
         let investigator = &self.investigator;
         let mut probes =
@@ -48,7 +49,10 @@ async fn probe<'a>(
     metrics: &Metrics,
 ) -> (&'a str, bool, String) {
     let (ready, words) = match client {
-        None => (false, "not configured".to_owned()),
+        None => {
+            metrics.server(name, false);
+            return (name, true, "not configured".to_owned());
+        }
         Some(client) => match client.probe(wanted).await {
             Ok(missing) if missing.is_empty() => (true, "ok".to_owned()),
             Ok(missing) => (false, format!("no tool for {missing:?}")),
