@@ -22,6 +22,8 @@ metadata:
 spec:
   replicas: 1
   serviceName: {{ $name }}
+  # data go with the release, as the claims of LibreChat itself do
+  persistentVolumeClaimRetentionPolicy: {whenDeleted: Delete, whenScaled: Retain}
   selector:
     matchLabels:
       {{- include "workload.selector" . | nindent 6 }}
