@@ -1,11 +1,12 @@
 # Makes an MCP handshake (initialize, notifications/initialized, tools/list) with $MCP_URL and ends with 0 when
-# the server has tools. Tries again until $TIMEOUT_SECONDS are over; then says what the server answered last, in
-# the log and in the pod's termination message. With EXPECT_LOGIN=true a 401 with a WWW-Authenticate header is
+# the server has tools. Tries again until $TIMEOUT_SECONDS are over, or the server has been answering something else for
+# 20 seconds; then says what it answered last, in the log and in the pod's termination message. With EXPECT_LOGIN=true a 401 with a WWW-Authenticate header is
 # the right answer: the server wants a user's token, and a Job has none.
 set -u
 
 deadline=$(($(date +%s) + TIMEOUT_SECONDS))
 seen="no attempt yet"
+wrong=
 
 # Posts $1; the answer is in /tmp/body, its headers in /tmp/head, its status in $status.
 post() {
@@ -17,12 +18,14 @@ post() {
   status=$(curl --silent --show-error --max-time 20 --output /tmp/body --dump-header /tmp/head \
     --write-out '%{http_code}' "$@" "$MCP_URL" 2>/tmp/error) || {
     seen="$(cat /tmp/error)"
+    wrong=
     return 1
   }
 }
 
-# Keeps what the server said to $1.
+# Keeps what the server said to $1, and since when. 502 to 504 are not its own words: it is on its way.
 refused() {
+  case $status in 50[234]) wrong= ;; *) wrong=${wrong:-$(date +%s)} ;; esac
   seen="$1 answered $status: $(head -c 300 /tmp/body | tr '\n' ' ')"
   return 1
 }
@@ -46,7 +49,8 @@ attempt() {
 }
 
 until attempt; do
-  if [ "$(date +%s)" -ge "$deadline" ]; then
+  now=$(date +%s)
+  if [ "$now" -ge "$deadline" ] || [ "$((now - ${wrong:-$now}))" -ge 20 ]; then
     echo "$MCP_URL does not speak MCP: $seen" | tee /dev/termination-log
     exit 1
   fi
