@@ -101,8 +101,21 @@ pub(super) fn judge_application(namespace: &str, name: &str, object: &Object) ->
         return Verdict::Done(());
     }
     let said = complaint.or_else(|| text("/health/message").map(str::to_owned));
+    // in health and yet not as the chart has it: somebody changed what was deployed
+    let said = said.or_else(|| if health == "Healthy" { unlike_the_chart(status) } else { None });
     let said = said.map(|said| format!(" ({said})")).unwrap_or_default();
     Verdict::NotYet(format!("{name} is {sync} and {health}{said}"))
+}
+
+/// What it deployed that is not, or no longer, as its chart has it.
+fn unlike_the_chart(status: &Value) -> Option<String> {
+    let resources = status["resources"].as_array().into_iter().flatten();
+    let differing = resources.filter(|one| one["status"] == "OutOfSync");
+    let mut names = differing.filter_map(|one| Some((one["kind"].as_str()?, one["name"].as_str()?)));
+    let (kind, name) = names.next()?;
+    let others = names.count();
+    let more = if others > 0 { format!(", and {others} more") } else { String::new() };
+    Some(format!("not as the chart has it: {kind} {name}{more}"))
 }
 
 /// Whether something it deployed has failed.
@@ -202,6 +215,28 @@ mod tests {
             "the old failure counts on"
         );
         assert!(revival("argo", "a", &asked).is_none(), "one sync at a time");
+    }
+
+    #[test]
+    fn what_somebody_changed_is_named() {
+        let told = |status: &Value| match judge_application("argo", "a", &application(status)) {
+            Verdict::NotYet(seen) => seen,
+            _ => panic!("it is to be waited for"),
+        };
+        let one =
+            |kind: &str, name: &str, status: &str| json!({"kind": kind, "name": name, "status": status});
+        let resources = json!([one("Service", "b", "Synced"), one("Deployment", "b", "OutOfSync")]);
+        let mut status =
+            json!({"sync": {"status": "OutOfSync"}, "health": {"status": "Healthy"}, "resources": resources});
+        assert_eq!(told(&status), "a is OutOfSync and Healthy (not as the chart has it: Deployment b)");
+        status["resources"][0]["status"] = json!("OutOfSync");
+        assert_eq!(
+            told(&status),
+            "a is OutOfSync and Healthy (not as the chart has it: Service b, and 1 more)"
+        );
+        // a sync is under way
+        status["health"]["status"] = json!("Progressing");
+        assert_eq!(told(&status), "a is OutOfSync and Progressing");
     }
 
     #[test]

@@ -95,6 +95,8 @@ impl ApplicationSets {
             |found| judge_sets(self.argo_cd(), found),
         );
         tokio::select! {
+            // both may take as long as the other: what the applications lack is what counts then
+            biased;
             healthy = applications => healthy,
             Err(error) = sets => Err(error),
         }?;
@@ -102,8 +104,8 @@ impl ApplicationSets {
         Ok(())
     }
 
-    /// Waits until ToolHive runs every server, where ToolHive runs them. Argo CD does not know what makes an
-    /// `MCPServer` healthy.
+    /// Waits until ToolHive runs every server that its chart leaves to ToolHive, once the applications are synced. Argo CD
+    /// does not know what makes an `MCPServer` healthy.
     pub(super) async fn until_running(&self, scope: &Scope) -> Result<(), StepError> {
         let Some(version) = self.tenant.version(&MCP_SERVER, &MCP_SERVER_VERSIONS) else { return Ok(()) };
         let names = &self.tenant.names;
@@ -111,7 +113,7 @@ impl ApplicationSets {
             let namespace = names.namespace(server.component()).as_str();
             let at = ObjectRef::new(MCP_SERVER.at(version), namespace, server.name());
             let (what, select) = (at.to_string(), Select::Name(server.name()));
-            let judge = |found: &Found| match unready(found.get(server.name()).map(AsRef::as_ref)) {
+            let judge = |found: &Found| match found.get(server.name()).and_then(|one| unready(one)) {
                 None => Verdict::Done(()),
                 Some(seen) => Verdict::NotYet(seen),
             };
@@ -132,7 +134,7 @@ impl ApplicationSets {
             let at = ObjectRef::new(MCP_SERVER.at(version), namespace, server.name());
             // a chart may run its server without ToolHive although there is one
             let Some(object) = self.tenant.cluster.get(&at).await? else { return Ok(None) };
-            Ok::<_, StepError>(unready(Some(&object)).map(|seen| format!("{at}: {seen}")))
+            Ok::<_, StepError>(unready(&object).map(|seen| format!("{at}: {seen}")))
         });
         Ok(try_join_all(looks).await?.into_iter().flatten().collect())
     }
@@ -166,13 +168,13 @@ impl ApplicationSets {
 }
 
 /// What ToolHive says of a server it does not run yet; `None` of one that runs.
-fn unready(server: Option<&Object>) -> Option<String> {
-    let status = server.map(|object| &object.data["status"]);
-    match status.and_then(|status| status["phase"].as_str()) {
+fn unready(server: &Object) -> Option<String> {
+    let status = &server.data["status"];
+    match status["phase"].as_str() {
         // v1beta1 says Ready, v1alpha1 says Running
         Some("Running" | "Ready") => None,
         Some(phase) => {
-            let message = status.and_then(|status| status["message"].as_str()).unwrap_or_default();
+            let message = status["message"].as_str().unwrap_or_default();
             Some(format!("phase {phase} {message}").trim_end().to_owned())
         }
         None => Some("ToolHive has not taken it up yet".to_owned()),
