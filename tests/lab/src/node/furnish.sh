@@ -1,4 +1,5 @@
-# Furnishes the node's machine: $1 becomes its /tmp, $2 and $3 are the addresses of the machine and of the host.
+# Furnishes the node's machine: $1 becomes its /tmp, $2 and $3 are the addresses of the machine and of the host, $4 those
+# of Services.
 set -e
 
 # what would be written to the host's own otherwise
@@ -34,3 +35,8 @@ ip link set lo up
 ip address add "$2/30" dev eth0
 ip link set eth0 up
 ip route add default via "$3"
+# A Service whose pods change is nobody's for an instant, because kube-proxy writes one table after the other. What is sent
+# to it just then would be forgotten by everybody but the connection tracking, and tried in vain for two minutes.
+for chain in FORWARD OUTPUT; do
+  iptables --append "$chain" --destination "$4" --jump REJECT
+done

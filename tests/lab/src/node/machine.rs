@@ -108,7 +108,8 @@ impl Machine {
         let scratch = scratch.to_str().context("the lab's folder has a name that is no text")?;
         let mut inside = self.entry();
         let (address, host) = (ADDRESS.to_string(), HOST.to_string());
-        inside.extend(["bash", "-c", FURNISH, "furnish", scratch, &address, &host].map(OsString::from));
+        let arguments = ["bash", "-c", FURNISH, "furnish", scratch, &address, &host, SERVICES];
+        inside.extend(arguments.map(OsString::from));
         run("nsenter", inside).await?;
         for network in [PODS, SERVICES] {
             run("ip", ["route", "add", network, "via", &address]).await?;
