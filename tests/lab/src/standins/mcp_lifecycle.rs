@@ -19,7 +19,7 @@ use anyhow::Context as _;
 use futures::future::try_join_all;
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
-use tenant_kit::http::{ClientSettings, client};
+use tenant_kit::http::{ClientSettings, Detour, client};
 
 use super::{
     cluster::{Change, Cluster, ObjectKey},
@@ -31,6 +31,8 @@ use super::{
 use crate::platform::{Behaviour, StandIn};
 
 const MANAGER: &str = "mcp-lifecycle-operator";
+/// The cluster's own.
+const DOMAIN: &str = "cluster.local";
 
 /// Until the next handshake after one that failed: the first of the real one's intervals.
 const RETRY: Duration = Duration::from_secs(10);
@@ -111,22 +113,25 @@ impl Lifecycle {
         if !self.nodes || verified {
             return Ok((State::Available { ready }, Next::Wait));
         }
-        Ok(match handshake(service.as_deref(), &server.data["spec"]).await {
+        Ok(match handshake(key, service.as_deref(), &server.data["spec"]).await {
             Ok(()) => (State::Available { ready }, Next::Wait),
             Err(error) => (State::NotMcp { ready, why: format!("{error:#}") }, Next::Again(RETRY)),
         })
     }
 }
 
-/// A real `initialize`; a server that wants a login counts as reachable.
-async fn handshake(service: Option<&DynamicObject>, spec: &Value) -> anyhow::Result<()> {
+/// A real `initialize`, by the name that the status gives: servers may look at it. One that wants a login counts as
+/// reachable.
+async fn handshake(key: &ObjectKey, service: Option<&DynamicObject>, spec: &Value) -> anyhow::Result<()> {
     let address = service.and_then(|service| service.data["spec"]["clusterIP"].as_str());
     let address: IpAddr =
         address.and_then(|address| address.parse().ok()).context("the Service has no address")?;
-    let url = format!("http://{address}:{}{}", port(spec), path(spec));
+    let url = url(key, spec, port(spec));
     let endpoint =
         Endpoint::new("lifecycle", &url, TransportChoice::StreamableHttp).map_err(anyhow::Error::msg)?;
-    let http = client(&ClientSettings { timeout: None, ..ClientSettings::new(MANAGER) })?;
+    // this program is no pod, and knows no names of the cluster
+    let detour = Some(Detour { domain: DOMAIN.to_owned(), address: (address, 0).into() });
+    let http = client(&ClientSettings { timeout: None, detour, ..ClientSettings::new(MANAGER) })?;
     match Client::new(endpoint, http).probe(&[]).await {
         Ok(_) | Err(ConnectError::Refused { .. }) => Ok(()),
         // the protocol library tells a refused login as text
@@ -181,14 +186,14 @@ impl State {
             Self::Invalid(missing) => condition("Accepted", false, "Invalid", missing.clone()),
             _ => condition("Accepted", true, "Valid", "references resolve".to_owned()),
         };
-        let (name, namespace, port) = (&key.name, &key.namespace, port(spec) + i64::from(wrong));
+        let name = &key.name;
         json!({
             "observedGeneration": generation,
             "deploymentName": name,
             "serviceName": name,
             "replicas": wanted,
             "readyReplicas": ready,
-            "address": { "url": format!("http://{name}.{namespace}.svc.cluster.local:{port}{}", path(spec)) },
+            "address": { "url": url(key, spec, port(spec) + i64::from(wrong)) },
             "conditions": [accepted, condition("Ready", holds, why, message)],
         })
     }
@@ -209,6 +214,11 @@ fn same(left: &Value, right: &Value) -> bool {
     };
     let fields = ["observedGeneration", "replicas", "readyReplicas", "address"];
     said(left) == said(right) && fields.iter().all(|field| left[field] == right[field])
+}
+
+/// Where a server is reached inside the cluster.
+fn url(key: &ObjectKey, spec: &Value, port: i64) -> String {
+    format!("http://{}.{}.svc.{DOMAIN}:{port}{}", key.name, key.namespace, path(spec))
 }
 
 fn port(spec: &Value) -> i64 {
@@ -323,79 +333,4 @@ fn pod(spec: &Value) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn spec() -> Value {
-        json!({
-            "source": { "type": "ContainerImage", "containerImage": { "ref": "example.test/gitea-mcp:1" } },
-            "config": {
-                "port": 8080,
-                "arguments": ["/app/gitea-mcp", "-t", "http"],
-                "env": [{ "name": "TOKEN", "valueFrom": { "secretKeyRef": { "name": "gitea-creds", "key": "token" } } }],
-                "storage": [
-                    { "path": "/tmp", "permissions": "ReadWrite", "source": { "type": "EmptyDir", "emptyDir": {} } },
-                    { "path": "/etc/mcp", "source": { "type": "ConfigMap", "configMap": { "name": "config" } } },
-                ],
-            },
-            "runtime": { "security": { "serviceAccountName": "gitea-sa" } },
-        })
-    }
-
-    #[test]
-    fn nothing_is_rolled_out_before_all_it_names_is_there() {
-        let found =
-            |known: &'static [&'static str]| missing(&spec(), "ns", move |_, name| known.contains(&name));
-        assert_eq!(found(&["config"]).unwrap(), "Secret 'gitea-creds' not found in namespace 'ns'");
-        assert_eq!(found(&[]).unwrap(), "ConfigMap 'config' not found in namespace 'ns'");
-        assert_eq!(found(&["config", "gitea-creds"]), None);
-        let mut optional = spec();
-        optional["config"]["env"][0]["valueFrom"]["secretKeyRef"]["optional"] = true.into();
-        assert_eq!(missing(&optional, "ns", |_, name| name == "config"), None);
-    }
-
-    #[test]
-    fn a_pod_has_what_the_resource_says_and_the_operators_defaults_elsewhere() {
-        let pod = pod(&spec());
-        let container = &pod["containers"][0];
-        assert_eq!(container["args"], json!(["/app/gitea-mcp", "-t", "http"]));
-        assert_eq!(
-            container["volumeMounts"][0],
-            json!({ "name": "vol-0", "mountPath": "/tmp", "readOnly": false })
-        );
-        assert_eq!(container["volumeMounts"][1]["readOnly"], true);
-        assert_eq!(pod["volumes"][1], json!({ "name": "vol-1", "configMap": { "name": "config" } }));
-        assert_eq!(container["readinessProbe"]["tcpSocket"]["port"], 8080);
-        assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
-        assert_eq!(pod["serviceAccountName"], "gitea-sa");
-        let mut given = spec();
-        given["runtime"]["security"]["securityContext"] = json!({ "runAsNonRoot": true });
-        assert_eq!(super::pod(&given)["containers"][0]["securityContext"], json!({ "runAsNonRoot": true }));
-    }
-
-    #[test]
-    fn conditions_say_what_keeps_a_server_from_being_ready() {
-        let server: DynamicObject = serde_json::from_value(
-            json!({ "metadata": { "name": "gitea", "generation": 3 }, "spec": spec() }),
-        )
-        .unwrap();
-        let key = ObjectKey::new(Kind::LifecycleServer, "ns", "gitea");
-        for (state, accepted, ready, why) in [
-            (State::Invalid("no".to_owned()), "False", "False", "ConfigurationInvalid"),
-            (State::Unavailable { ready: 0 }, "True", "False", "DeploymentUnavailable"),
-            (State::NotMcp { ready: 1, why: "404".to_owned() }, "True", "False", "MCPEndpointUnavailable"),
-            (State::Available { ready: 1 }, "True", "True", "Available"),
-            (State::ScaledToZero, "True", "True", "ScaledToZero"),
-        ] {
-            let status = state.status(&key, &server, false);
-            let conditions = &status["conditions"];
-            assert_eq!(
-                (&conditions[0]["status"], &conditions[1]["status"]),
-                (&json!(accepted), &json!(ready))
-            );
-            assert_eq!(conditions[1]["reason"], why);
-            assert_eq!(status["address"]["url"], "http://gitea.ns.svc.cluster.local:8080/mcp");
-            assert!(same(&status, &state.status(&key, &server, false)) && !same(&status, &json!({})));
-        }
-    }
-}
+mod tests;
