@@ -10,6 +10,10 @@
 
 use super::Part;
 
+/// A web server in the Gitea MCP server's place that does not speak MCP: for whoever wants to see what becomes of an order
+/// that names the wrong image.
+pub const NO_MCP: &str = "localhost/no-mcp:1";
+
 /// Where this program is in every image.
 pub const PROGRAM: &str = "/usr/local/bin/lab";
 
@@ -206,8 +210,17 @@ pub const IMAGES: &[Image] = &[
         entrypoint: &["sh", "-c", "exec kubeflow-mcp serve --transport ${MCP_TRANSPORT:-http}"],
         cmd: &[],
         user: "65532",
+        environment: &["FASTMCP_HOST=0.0.0.0"],
         holds: Holds::Build("kubeflow-mcp"),
         stands_for: "the Kubeflow MCP server, the real one (RHOAI and Kubeflow MCP reference, 2)",
+        ..BARE
+    },
+    Image {
+        reference: NO_MCP,
+        cmd: &["/app/gitea-mcp"],
+        user: "65532",
+        files: &[script("/app/gitea-mcp", "#!/bin/sh\nexec python3 -m http.server --directory /tmp 8080\n")],
+        stands_for: "an image that somebody ordered by mistake",
         ..BARE
     },
     Image {
@@ -323,7 +336,8 @@ mod tests {
         used.extend(
             ["quay.io/rhpds/gitea:1.25.4", "registry.redhat.io/rhel10/postgresql-16:10.1"].map(str::to_owned),
         );
-        let known: BTreeSet<String> = IMAGES.iter().map(|image| image.reference.to_owned()).collect();
+        let mut known: BTreeSet<String> = IMAGES.iter().map(|image| image.reference.to_owned()).collect();
+        assert!(known.remove(NO_MCP), "tests order it");
         used.retain(|reference| !CHOSEN_BY_A_CASE.contains(&reference.as_str()));
         let forgotten: Vec<_> = used.difference(&known).collect();
         assert!(forgotten.is_empty(), "no entry for {forgotten:?}");
