@@ -24,6 +24,7 @@ Examples:
   cargo lab env --vars > lab.yml      the platform's share of an order, for `tenant … -e @lab.yml`
   cargo lab misbehave argocd absent --only x1
   cargo lab spoil --help              break single requests of a command
+  cargo lab accept --kubeconfig FILE  play the acceptance suite on an existing cluster
   cargo lab down")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -48,6 +49,8 @@ pub(crate) enum Command {
     Spoil(SpoilArguments),
     /// Print everything the lab holds as JSON, for comparing before and after.
     Snapshot(Name),
+    /// Play the acceptance suite on an existing cluster whose pods run, one of kind's say.
+    Accept(AcceptArguments),
     /// From nothing to a tenant, or (`demo agent`) from a failed build to an issue.
     Demo(DemoArguments),
     /// Measure `tenant` in a lab of its own, beside the same writes sent bare; prints tables.
@@ -100,6 +103,29 @@ pub(crate) struct UpArguments {
         value_name = "SIZE"
     )]
     pub(crate) size: Size,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The suite is brought into the cluster as images: those of the charts, and one with the suite, tenant, the operators and
+the stand-ins, which runs as pod ingress-nginx/tenant-lab-suite. The cluster should be a fresh one, without an Argo CD,
+Tekton or ToolHive of its own; its name server has to be CoreDNS as kubeadm installs it. What was brought is removed
+again; a suite that failed is left there for a look, until the next time. Images need root, see `cargo lab up --size`.
+
+Examples:
+  tests/kind/accept                   make a cluster with kind, play the suite there, remove the cluster
+  cargo lab accept --kubeconfig kind.kubeconfig
+  cargo lab accept --kubeconfig FILE --load 'ctr --namespace k8s.io images import'")]
+pub(crate) struct AcceptArguments {
+    /// The cluster, with the rights of its administrator.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: PathBuf,
+    /// Imports an archive of images, whose path is added, into every node. Not needed for clusters of kind's.
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) load: Option<String>,
+    /// Play only the tests whose names contain this text.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) only: Option<String>,
 }
 
 #[derive(Debug, Args)]

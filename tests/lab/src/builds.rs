@@ -20,6 +20,7 @@ use std::{
 use cache::{Cache, Key};
 use golang::{GoBuild, Toolchain};
 use progress::Progress;
+use serde::{Deserialize, Serialize};
 
 use crate::{directories::Directories, files::copy_folder};
 
@@ -44,7 +45,7 @@ const GITEA_FLAGS: [&str; 4] =
     ["-tags", "sqlite sqlite_unlock_notify", "-ldflags", "-s -w -X main.Version=1.26.0"];
 
 /// Everything that is built, ready to start.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Parts {
     /// etcd, kube-apiserver and kube-controller-manager: the first argument says which.
     pub control_plane: PathBuf,
@@ -57,8 +58,10 @@ pub struct Parts {
     /// Where what is prepared from these parts is cached, too.
     pub cache: Cache,
     /// Distinguishes this control plane from another, for what is prepared from it.
+    #[serde(skip)]
     pub control_plane_key: Key,
     /// Distinguishes this Gitea from another, for what is prepared from it.
+    #[serde(skip)]
     pub gitea_key: Key,
 }
 

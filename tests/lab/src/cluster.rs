@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    net::IpAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -21,10 +22,11 @@ use crate::{
     controlplane::{ControlPlane, Place, prepared},
     files::private,
     installation,
-    node::{Joining, Node, machine},
-    objects,
+    node::{Joining, Node, machine::HOST},
+    objects, operators,
     pki::Pki,
     processes::Processes,
+    resolver::{self, Zone},
     standins::Selection,
 };
 
@@ -87,10 +89,13 @@ impl Cluster {
         tracing::info!(url = plane.url, "the API server is ready");
         let node = match joining {
             None => {
-                plane.control(binary, directory, Place::Host(processes))?;
+                plane.control(binary, directory, Place::Host(processes), &plane.kubeconfig)?;
                 None
             }
-            Some(joining) => Some(joining.join(&plane, binary, &hosts(domain), shutdown).await?),
+            Some(joining) => {
+                let hosts = hosts(domain, HOST.into());
+                Some(joining.join(&plane, binary, &hosts, shutdown).await?)
+            }
         };
         installation::create(&plane.client, objects::settings(domain, openshift, &pki.ca)).await?;
         tracing::info!("the platform's objects are there");
@@ -135,6 +140,7 @@ impl Cluster {
             mcp_operators: !theirs.contains("mcpservers.toolhive.stacklok.dev"),
             routes: !theirs.contains("routes.route.openshift.io"),
             workloads: !has_nodes(&client).await?,
+            volumes: false,
         };
         let settled = theirs.contains("ingresses.config.openshift.io");
         let given = if settled { ingress_domain(&client).await? } else { None };
@@ -160,16 +166,23 @@ impl Cluster {
         if self.own {
             return Ok(());
         }
-        installation::remove(&self.client, objects::settings(&self.domain, self.openshift, "")).await?;
-        installation::remove(&self.client, objects::namespaces(self.openshift)).await?;
-        installation::undefine(&self.client).await?;
-        Ok(())
+        clean(&self.client).await
     }
 }
 
-/// What a node's name server knows beside the cluster: the router and the forge, through the host's doors.
-fn hosts(domain: &str) -> [(String, String); 2] {
-    [domain, "github.com"].map(|zone| (zone.to_owned(), machine::HOST.to_string()))
+/// Removes from a cluster everything that a lab brings there, whether it is there or not; returns when it is gone.
+pub(crate) async fn clean(client: &Client) -> anyhow::Result<()> {
+    resolver::leave(client).await?;
+    let everything =
+        [objects::settings("", true, ""), objects::namespaces(true), operators::objects()].concat();
+    installation::remove(client, everything).await?;
+    installation::undefine(client).await?;
+    Ok(installation::gone(client).await?)
+}
+
+/// What pods' name server has to know beside the cluster: router and forge, behind the doors at `address`.
+pub(crate) fn hosts(domain: &str, address: IpAddr) -> [Zone; 2] {
+    [domain, "github.com"].map(|name| Zone { name: name.to_owned(), address })
 }
 
 /// The settings of a kubeconfig's current context.
@@ -180,7 +193,10 @@ async fn config(kubeconfig: &Path) -> anyhow::Result<kube::Config> {
 }
 
 /// A client of a kubeconfig's current context.
-pub(crate) async fn client(kubeconfig: &Path) -> anyhow::Result<Client> {
+///
+/// # Errors
+/// When it cannot be read or used.
+pub async fn client(kubeconfig: &Path) -> anyhow::Result<Client> {
     Ok(Client::try_from(config(kubeconfig).await?)?)
 }
 

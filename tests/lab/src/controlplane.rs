@@ -86,7 +86,8 @@ impl ControlPlane {
         Ok(Self { url, kubeconfig: kubeconfig_file, ca: files.ca.clone(), client, files })
     }
 
-    /// Starts the controllers. They are at work within a second; nobody needs to wait for them.
+    /// Starts the controllers, with a kubeconfig by which they reach the API server from there. They are at work within
+    /// a second; nobody needs to wait for them.
     ///
     /// # Errors
     /// When a program cannot be started.
@@ -95,12 +96,13 @@ impl ControlPlane {
         binary: &Path,
         directory: &Path,
         place: Place<'_>,
+        kubeconfig: &Path,
     ) -> Result<(), ControlPlaneError> {
         let programs = Programs { binary, directory, place };
         let listen = ports::free().map_err(ControlPlaneError::Port)?;
-        let (kubeconfig, left_out) = match place {
-            Place::Host(_) => (self.kubeconfig.as_path(), WITHOUT_NODES),
-            Place::Machine { kubeconfig, .. } => (kubeconfig, WITH_A_NODE),
+        let left_out = match place {
+            Place::Host(_) => WITHOUT_NODES,
+            Place::Machine(_) => WITH_A_NODE,
         };
         let mut manager = self.files.controller_manager_flags(kubeconfig, listen);
         manager.push(format!("--controllers=*,{left_out}").into());
@@ -109,18 +111,26 @@ impl ControlPlane {
     }
 }
 
-/// Where the controllers run.
+/// Where programs run.
 #[derive(Clone, Copy)]
 pub enum Place<'a> {
-    /// On the host: there are no nodes.
+    /// Here: on the host, or in the pod that this process is in.
     Host(&'a Processes),
-    /// In the node's machine, where the API server is reached by this kubeconfig.
-    Machine {
-        /// The machine.
-        machine: &'a Machine,
-        /// The administrator's.
-        kubeconfig: &'a Path,
-    },
+    /// In the node's machine.
+    Machine(&'a Machine),
+}
+
+impl Place<'_> {
+    /// Starts a program there.
+    ///
+    /// # Errors
+    /// When it cannot be started or recorded.
+    pub fn start(self, program: Program) -> io::Result<()> {
+        match self {
+            Self::Host(processes) => processes.start(&program),
+            Self::Machine(machine) => machine.program(program),
+        }
+    }
 }
 
 /// Controllers that have nothing to do without nodes. Volumes are a stand-in's (the binder would take back what it
@@ -147,11 +157,7 @@ impl Programs<'_> {
             directory: self.directory.into(),
             environment: Vec::new(),
         };
-        let started = match self.place {
-            Place::Host(processes) => processes.start(&program),
-            Place::Machine { machine, .. } => machine.program(program),
-        };
-        started.map_err(|source| ControlPlaneError::Start { name, source })
+        self.place.start(program).map_err(|source| ControlPlaneError::Start { name, source })
     }
 }
 

@@ -98,14 +98,18 @@ pub(crate) async fn build_tenant(options: &[&str]) -> anyhow::Result<PathBuf> {
 
 /// Builds a program of this checkout, with these options of `cargo build`, and returns the executable.
 pub(crate) async fn build(program: &str, options: &[&str]) -> anyhow::Result<PathBuf> {
+    cargo(&[&["build", "--bin", program], options].concat()).await
+}
+
+/// Has cargo build something of this checkout, and returns the last executable it names.
+pub(crate) async fn cargo(arguments: &[&str]) -> anyhow::Result<PathBuf> {
     #[derive(Deserialize)]
     struct Message {
         executable: Option<PathBuf>,
     }
-    let output = Command::new(cargo())
-        .args(["build", "--bin", program])
+    let output = Command::new(cargo_program())
+        .args(arguments)
         .arg("--message-format=json-render-diagnostics")
-        .args(options)
         .current_dir(checkout())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -115,7 +119,7 @@ pub(crate) async fn build(program: &str, options: &[&str]) -> anyhow::Result<Pat
         .await
         .context("wait for cargo")?;
     if !output.status.success() {
-        bail!("{program} cannot be built, see above");
+        bail!("cargo {} failed, see above", arguments.join(" "));
     }
     let mut executables = output
         .stdout
@@ -126,6 +130,6 @@ pub(crate) async fn build(program: &str, options: &[&str]) -> anyhow::Result<Pat
 
 /// The cargo that runs this program, if one does.
 #[expect(clippy::disallowed_methods, reason = "cargo's own way of saying where it is")]
-fn cargo() -> String {
+fn cargo_program() -> String {
     std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
 }

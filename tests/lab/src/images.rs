@@ -9,14 +9,17 @@ pub mod archive;
 pub mod base;
 pub mod own;
 pub mod python;
+pub(crate) mod suite;
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
+use anyhow::Context as _;
 use archive::{Image, Layer, Packing};
 use serde_json::{Value, json};
+use suite::Suite;
 use tokio::process::Command;
 
 use crate::{
@@ -29,9 +32,20 @@ use crate::{
         tool,
     },
     gitea::forge,
+    node,
     operators::{tekton, toolhive},
     play::images::{self as table, Holds, PROGRAM},
+    supervisor::Prepared,
 };
+
+/// What images need of this machine: programs, and the Debian packages that bring them.
+pub(crate) const TOOLS: [(&str, &str); 5] = [
+    ("buildah", "buildah"),
+    ("debootstrap", "debootstrap"),
+    ("mount", "mount"),
+    ("strip", "binutils"),
+    ("unshare", "util-linux"),
+];
 
 /// The image that holds a pod's namespaces.
 pub const PAUSE: &str = "localhost/pause:1";
@@ -80,17 +94,22 @@ impl Images {
     /// When something cannot be built or written.
     pub async fn of_all(parts: &Parts, programs: &Programs, progress: Progress) -> Result<Self, BuildError> {
         let maker = Maker::new(parts, programs, progress).await?;
-        let built = own::ensure(maker.cache, &maker.base, progress).await?;
-        let mut made = vec![maker.pause().await?];
-        for helper in ["entrypoint", "nop", "workingdirinit"] {
-            let (reference, path) = (tekton::image(helper), format!("/ko-app/{helper}"));
-            made.push(maker.program(&reference, &path, &programs.tekton.join(helper), json!({})).await?);
-        }
-        let (runner, user) = (&programs.toolhive_proxyrunner, json!({"User": "65532"}));
-        made.push(maker.program(toolhive::PROXY_IMAGE, "/thv-proxyrunner", runner, user).await?);
-        let listed = table::IMAGES.iter().filter(|image| image.reference != built.reference);
-        made.extend(maker.all(listed).await?);
-        Ok(Self { made, built: vec![built] })
+        let mut images = maker.of_tenants().await?;
+        images.made.push(maker.pause().await?);
+        Ok(images)
+    }
+
+    /// Those that tenants need on a cluster that exists already, and that of the suite which is played there.
+    ///
+    /// # Errors
+    /// When something cannot be built or written.
+    pub(crate) async fn with(prepared: &Prepared, suite: &Suite, progress: Progress) -> anyhow::Result<Self> {
+        node::installed(TOOLS.iter())?;
+        let programs = prepared.programs.as_ref().context("nothing was prepared for pods")?;
+        let maker = Maker::new(&prepared.parts, programs, progress).await?;
+        let mut images = maker.of_tenants().await?;
+        images.made.push(maker.suite(suite).await?);
+        Ok(images)
     }
 }
 
@@ -107,6 +126,22 @@ impl<'a> Maker<'a> {
     async fn new(parts: &'a Parts, programs: &'a Programs, progress: Progress) -> Result<Self, BuildError> {
         let base = base::ensure(&parts.cache, progress).await?;
         Ok(Self { parts, programs, cache: &parts.cache, progress, base })
+    }
+
+    /// Those of the charts, and of what the operators start.
+    async fn of_tenants(&self) -> Result<Images, BuildError> {
+        let built = own::ensure(self.cache, &self.base, self.progress).await?;
+        let programs = self.programs;
+        let mut made = Vec::new();
+        for helper in ["entrypoint", "nop", "workingdirinit"] {
+            let (reference, path) = (tekton::image(helper), format!("/ko-app/{helper}"));
+            made.push(self.program(&reference, &path, &programs.tekton.join(helper), json!({})).await?);
+        }
+        let (runner, user) = (&programs.toolhive_proxyrunner, json!({"User": "65532"}));
+        made.push(self.program(toolhive::PROXY_IMAGE, "/thv-proxyrunner", runner, user).await?);
+        let listed = table::IMAGES.iter().filter(|image| image.reference != built.reference);
+        made.extend(self.all(listed).await?);
+        Ok(Images { made, built: vec![built] })
     }
 
     async fn pause(&self) -> Result<Image, BuildError> {
@@ -211,22 +246,27 @@ impl<'a> Maker<'a> {
         self.layer("forge", Key::default().with("settings", &settings), pack).await
     }
 
-    /// The lab's own program, without what only a debugger reads.
+    /// The lab's own program.
     async fn lab(&self) -> Result<Layer, BuildError> {
         let program = lab().map_err(|source| BuildError::Cache { path: "lab".into(), source })?;
-        let unreadable = |source| BuildError::Cache { path: program.clone(), source };
-        let metadata = fs::metadata(&program).map_err(unreadable)?;
-        let version = format!("{:?} {}", metadata.modified().map_err(unreadable)?, metadata.len());
-        let key =
-            Key::default().with("program", program.as_os_str().as_encoded_bytes()).with("version", version);
-        let stripped = self.cache.entry("lab", &key, self.progress, async |partial| {
+        let (version, stripped) = self.stripped(&program).await?;
+        let key = Key::default().with("program", version).with("packed", PROGRAM);
+        self.layer("lab", key, |packing| packing.file(PROGRAM, 0o755, &stripped)).await
+    }
+
+    /// A program of this checkout without what only a debugger reads: what tells it from others, and its file.
+    async fn stripped(&self, program: &Path) -> Result<(String, PathBuf), BuildError> {
+        let unreadable = |source| BuildError::Cache { path: program.to_owned(), source };
+        let metadata = fs::metadata(program).map_err(unreadable)?;
+        let modified = metadata.modified().map_err(unreadable)?;
+        let version = format!("{} {modified:?} {}", program.display(), metadata.len());
+        let key = Key::default().with("program", &version);
+        let entry = self.cache.entry("stripped", &key, self.progress, async |partial| {
             let mut strip = Command::new("strip");
-            strip.arg("-o").arg(partial.join("lab")).arg(&program);
-            tool::run("the lab's own image", strip).await.map(drop)
+            strip.arg("-o").arg(partial.join("program")).arg(program);
+            tool::run("an image of this checkout's programs", strip).await.map(drop)
         });
-        let stripped = stripped.await?.join("lab");
-        self.layer("lab", key.with("packed", PROGRAM), |packing| packing.file(PROGRAM, 0o755, &stripped))
-            .await
+        Ok((version, entry.await?.join("program")))
     }
 
     async fn layer(
@@ -237,6 +277,22 @@ impl<'a> Maker<'a> {
     ) -> Result<Layer, BuildError> {
         layer(self.cache, name, key, self.progress, pack).await
     }
+}
+
+/// A key with the content of these files and folders below `root`.
+fn key_of(key: Key, root: &Path, paths: &[&str]) -> io::Result<Key> {
+    paths.iter().try_fold(key, |key, path| with(key, root, Path::new(path)))
+}
+
+fn with(key: Key, root: &Path, path: &Path) -> io::Result<Key> {
+    let full = root.join(path);
+    if !full.is_dir() {
+        return Ok(key.with(&path.to_string_lossy(), fs::read(full)?));
+    }
+    let mut names: Vec<_> =
+        fs::read_dir(full)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<_>>()?;
+    names.sort();
+    names.into_iter().try_fold(key, |key, name| with(key, root, &path.join(name)))
 }
 
 /// The file of the program `lab`: this one, or the one that cargo built beside this test.

@@ -8,7 +8,7 @@ use http::{Request, header};
 use k8s_openapi::{
     api::{
         authentication::v1::{TokenRequest, TokenRequestSpec},
-        core::v1::ServiceAccount,
+        core::v1::{Namespace, ServiceAccount},
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
@@ -182,6 +182,19 @@ pub(crate) async fn undefine(client: &Client) -> Result<(), InstallationError> {
     deleted.map(drop).map_err(|source| InstallationError::Request { operation: "delete", object, source })
 }
 
+/// Returns when no namespace and no CRD of a lab is left.
+pub(crate) async fn gone(client: &Client) -> Result<(), InstallationError> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let mut left = Vec::new();
+    let gone = polling::until(SETTLE_LIMIT, async || {
+        let spaces = namespaces.list_metadata(&ours()).await.ok()?;
+        left = defined(client).await.ok()?.into_iter().collect();
+        left.extend(spaces.items.into_iter().filter_map(|namespace| namespace.metadata.name));
+        left.is_empty().then_some(())
+    });
+    gone.await.ok_or(InstallationError::Left { names: left })
+}
+
 fn ours() -> ListParams {
     ListParams::default().labels(&format!("{MANAGED_BY}={MANAGER}"))
 }
@@ -213,6 +226,12 @@ pub enum InstallationError {
         /// The cause.
         #[source]
         source: kube::Error,
+    },
+    /// Namespaces or kinds do not go.
+    #[error("still there a minute after they were deleted: {}", names.join(", "))]
+    Left {
+        /// Which.
+        names: Vec<String>,
     },
     /// Kinds do not appear.
     #[error("the API server does not serve {} after a minute", names.join(", "))]

@@ -14,10 +14,12 @@ use crate::{
     builds::progress::Progress,
     directories::Directories,
     faults::{Behaviour, Fault, StandIn},
+    node::{self, Impossible},
     residence::{Residence, sweep},
     snapshot::Snapshot,
     state::State,
     supervisor::{Options, Prepared, Size, Supervisor},
+    visit,
 };
 
 /// What kind of lab a test wants.
@@ -72,6 +74,23 @@ impl Lab {
                 Ok(()) => bail!("the lab's thread ended early"),
             },
         }
+    }
+
+    /// Starts a full lab without OpenShift's APIs: on a cluster of this machine's own, or, in a pod that
+    /// [`crate::accept`] has made, on the cluster that it runs in.
+    ///
+    /// # Errors
+    /// As [`Self::up`].
+    pub async fn full() -> anyhow::Result<Self> {
+        Self::up(LabOptions { plain: true, size: Size::Full, ..LabOptions::default() }).await
+    }
+
+    /// Whether there can be a full lab here.
+    ///
+    /// # Errors
+    /// Says what this machine lacks.
+    pub fn possible() -> Result<(), Impossible> {
+        if visit::here() { Ok(()) } else { node::possible() }
     }
 
     /// Addresses and credentials.
@@ -151,7 +170,11 @@ fn live(
 
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let lived = runtime.block_on(async {
-        let prepared = Prepared::ensure(&directories, options, Progress::stderr()).await?;
+        let prepared = if visit::here() {
+            visit::prepared()?
+        } else {
+            Prepared::ensure(&directories, options, Progress::stderr()).await?
+        };
         let supervisor = Arc::new(Supervisor::start(&prepared, residence.directory(), options).await?);
         let token = crate::random_text();
         let address = crate::control::serve(Arc::clone(&supervisor), &token).await?;

@@ -7,6 +7,8 @@
 //! a tenant leaves behind shows in a [`snapshot::Snapshot`]. A [`proxy::Proxy`] between a program and the lab
 //! spoils the program's requests.
 
+pub mod accept;
+pub mod bare;
 pub mod builds;
 pub mod cluster;
 pub mod container;
@@ -35,11 +37,13 @@ mod ports;
 pub mod processes;
 pub mod proxy;
 pub mod residence;
+mod resolver;
 pub mod snapshot;
 pub mod standins;
 pub mod state;
 pub mod story;
 pub mod supervisor;
+pub mod visit;
 
 /// 128 random bits as hexadecimal text: passwords, tokens and keys of one lab.
 pub(crate) fn random_text() -> String {

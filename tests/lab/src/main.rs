@@ -1,5 +1,6 @@
 //! `cargo lab`: the lab on the command line.
 
+mod acceptance;
 mod args;
 mod bench;
 mod commands;
@@ -40,6 +41,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         // it ends as the command under it does
         Command::Spoil(arguments) => return spoil::run(&directories, arguments).await,
+        // it ends as the suite does
+        Command::Accept(arguments) => return acceptance::run(&directories, arguments).await,
         Command::Up(arguments) => commands::up(&directories, arguments).await,
         Command::Down(lab) => commands::down(&directories, &lab.name).await,
         Command::Status(lab) => commands::status(&directories, &lab.name).await,

@@ -31,11 +31,12 @@ use crate::{
     builds::programs::Programs,
     controlplane::{ControlPlane, Place, kubeconfig},
     files::{private, private_folder, tail},
-    images::{Images, PAUSE},
+    images::{self, Images, PAUSE},
     installation,
     pki::Pki,
     polling,
     processes::Processes,
+    resolver::Zone,
     standins::volumes,
 };
 use agents::{Cluster, KUBELET, NODE};
@@ -44,11 +45,9 @@ use runtime::Runtime;
 
 const READY_LIMIT: Duration = Duration::from_mins(1);
 
-/// What a node is made from.
+/// What a node is made from, beside programs.
 #[derive(Clone, Debug)]
 pub struct NodeParts {
-    /// The programs.
-    pub programs: Programs,
     /// The images to be there.
     pub images: Images,
     /// Where containerd keeps images from lab to lab.
@@ -57,6 +56,7 @@ pub struct NodeParts {
 
 /// The machine of a node that is about to join.
 pub struct Joining<'a> {
+    programs: &'a Programs,
     parts: &'a NodeParts,
     directory: PathBuf,
     pki: &'a Pki,
@@ -72,31 +72,29 @@ pub struct Node {
     pub runtime: Runtime,
     /// The administrator's kubeconfig, for programs on the machine.
     pub kubeconfig: PathBuf,
+    /// The settings of its name server, which follows changes.
+    pub zones: PathBuf,
 }
 
-/// What a node needs of this machine: programs, and the Debian packages that bring them.
-const TOOLS: [(&str, &str); 12] = [
-    ("buildah", "buildah"),
+/// What a node needs of this machine beside what its images need: files, and the Debian packages that bring them.
+const TOOLS: [(&str, &str); 8] = [
     ("containerd", "containerd"),
     ("ctr", "containerd"),
-    ("debootstrap", "debootstrap"),
     ("ip", "iproute2"),
     ("iptables", "iptables"),
-    ("mount", "mount"),
     ("nsenter", "util-linux"),
+    (runtime::PLUGINS, "containernetworking-plugins"),
     ("redis-server", "redis-server"),
     ("runc", "runc"),
-    ("strip", "binutils"),
-    ("unshare", "util-linux"),
 ];
 
-/// Why there can be no node on this machine.
+/// Why there can be no node, or no image, on this machine.
 #[derive(Debug, thiserror::Error)]
 pub enum Impossible {
     /// Nobody but root may do what it takes.
     #[error(
-        "a node needs root's rights (namespaces, mounts, packet filters); without them there is the control plane: \
-         leave --size out"
+        "nodes and images need root's rights (namespaces, mounts, packet filters); without them there is the \
+         control plane: leave --size out"
     )]
     NotRoot,
     /// This machine does not let root have namespaces, or a bridge.
@@ -106,7 +104,7 @@ pub enum Impossible {
         said: String,
     },
     /// Programs are not installed.
-    #[error("a node needs programs that are not installed: apt-get install {}", packages.join(" "))]
+    #[error("nodes and images need programs that are not installed: apt-get install {}", packages.join(" "))]
     Tools {
         /// The packages that bring them.
         packages: Vec<&'static str>,
@@ -118,17 +116,7 @@ pub enum Impossible {
 /// # Errors
 /// Says what it lacks.
 pub fn possible() -> Result<(), Impossible> {
-    if !rustix::process::geteuid().is_root() {
-        return Err(Impossible::NotRoot);
-    }
-    let folders = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
-    let there = |tool: &str| folders.iter().any(|folder| Path::new(folder).join(tool).exists());
-    let missing = TOOLS.iter().filter(|(tool, _)| !there(tool)).map(|(_, package)| *package);
-    let plugins = (!Path::new(runtime::PLUGINS).is_dir()).then_some("containernetworking-plugins");
-    let packages: BTreeSet<_> = missing.chain(plugins).collect();
-    if !packages.is_empty() {
-        return Err(Impossible::Tools { packages: packages.into_iter().collect() });
-    }
+    installed(TOOLS.iter().chain(&images::TOOLS))?;
     let probe = [
         "--fork",
         "--pid",
@@ -151,12 +139,29 @@ pub fn possible() -> Result<(), Impossible> {
     }
 }
 
+/// Whether this user is root and has all of these: programs, or whole paths, with the packages that bring them.
+pub(crate) fn installed<'a>(
+    tools: impl Iterator<Item = &'a (&'static str, &'static str)>,
+) -> Result<(), Impossible> {
+    if !rustix::process::geteuid().is_root() {
+        return Err(Impossible::NotRoot);
+    }
+    let folders = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+    let there = |tool: &str| folders.iter().any(|folder| Path::new(folder).join(tool).exists());
+    let packages: BTreeSet<_> = tools.filter(|(tool, _)| !there(tool)).map(|(_, package)| *package).collect();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    Err(Impossible::Tools { packages: packages.into_iter().collect() })
+}
+
 impl<'a> Joining<'a> {
     /// Starts the machine, whose address the control plane has to know.
     ///
     /// # Errors
     /// When it does not start.
     pub async fn start(
+        programs: &'a Programs,
         parts: &'a NodeParts,
         directory: &Path,
         pki: &'a Pki,
@@ -168,7 +173,7 @@ impl<'a> Joining<'a> {
         private(&directory.join("kubelet-client.key"), &pki.admin.key)?;
         private(&directory.join("ca.crt"), &pki.ca)?;
         let machine = Machine::start(&directory.join("tmp"), processes).await?;
-        Ok(Self { parts, directory, pki, processes, machine })
+        Ok(Self { programs, parts, directory, pki, processes, machine })
     }
 
     /// What an API server with this node has to be told.
@@ -181,8 +186,8 @@ impl<'a> Joining<'a> {
         ]
     }
 
-    /// Starts the controllers and the node, with its images; returns when it is ready. Names in `hosts` (zone and
-    /// address) are known to its name server.
+    /// Starts the controllers and the node, with its images; returns when it is ready. Zones in `hosts` are
+    /// known to its name server.
     ///
     /// # Errors
     /// When a part does not come up.
@@ -190,24 +195,23 @@ impl<'a> Joining<'a> {
         self,
         plane: &ControlPlane,
         binary: &Path,
-        hosts: &[(String, String)],
+        hosts: &[Zone],
         shutdown: &CancellationToken,
     ) -> anyhow::Result<Node> {
         let port = plane.url.rsplit(':').next().and_then(|port| port.parse().ok());
         let port: u16 = port.with_context(|| format!("{} has no port", plane.url))?;
-        let url = format!("https://{}", relay::open(port, port, shutdown).await?);
+        let url = format!("https://{}", relay::open(HOST.into(), port, port, shutdown).await?);
         let kubeconfig_of = |name: &str, user| {
             let path = self.directory.join(name);
             private(&path, format!("{:#}", kubeconfig(&url, self.pki, user))).map(|()| path)
         };
         let administrator = kubeconfig_of("kubeconfig", &self.pki.admin)?;
         let kubelets_own = kubeconfig_of("kubelet.kubeconfig", &self.pki.kubelet)?;
-        let on_machine = Place::Machine { machine: &self.machine, kubeconfig: &administrator };
-        plane.control(binary, &self.directory, on_machine)?;
+        plane.control(binary, &self.directory, Place::Machine(&self.machine), &administrator)?;
         installation::create(&plane.client, vec![volumes::class()]).await?;
         lead_to(&plane.client, port).await.context("lead Service kubernetes to the API server")?;
 
-        let NodeParts { programs, images, store } = self.parts;
+        let NodeParts { images, store } = self.parts;
         let runtime = Runtime::start(store, &self.directory, PAUSE, &self.machine, self.processes).await?;
         let imported = runtime.import(images).await?;
         tracing::info!(imported, "containerd has its images");
@@ -218,10 +222,10 @@ impl<'a> Joining<'a> {
             runtime: &runtime.endpoint(),
             hosts,
         };
-        agents::start(programs, &self.directory, &self.machine, &joined)?;
+        let zones = agents::start(self.programs, &self.directory, &self.machine, &joined)?;
         ready(&plane.client, self.processes).await?;
         tracing::info!("the node is ready");
-        Ok(Node { machine: self.machine, runtime, kubeconfig: administrator })
+        Ok(Node { machine: self.machine, runtime, kubeconfig: administrator, zones })
     }
 }
 

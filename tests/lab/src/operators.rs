@@ -1,11 +1,16 @@
 //! The operators of a full cluster, real ones: Argo CD, Tekton Pipelines, ToolHive. They run as processes on the node's
-//! machine, which saves images and rights; what they deploy runs in pods. Settings: lab reference, sections 5 and 6.
+//! machine, which saves images and rights, or in the one pod that brings the lab into an existing cluster; what they
+//! deploy runs in pods. Settings: lab reference, sections 5 and 6.
 
 pub mod argocd;
 pub mod tekton;
 pub mod toolhive;
 
-use std::{ffi::OsString, fs, path::PathBuf};
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use kube::Client;
@@ -13,15 +18,17 @@ use serde_json::{Value, json};
 
 use crate::{
     builds::{Parts, programs::Programs},
+    controlplane::Place,
     files::private,
-    node::Node,
     processes::Program,
 };
 
 /// What the operators are started with.
 pub struct Setting<'a> {
     /// Where they run.
-    pub node: &'a Node,
+    pub place: Place<'a>,
+    /// An administrator's kubeconfig there, JSON.
+    pub kubeconfig: &'a Path,
     /// An administrator's client.
     pub client: &'a Client,
     /// The programs.
@@ -41,8 +48,13 @@ pub async fn start(setting: &Setting<'_>) -> anyhow::Result<()> {
     tokio::try_join!(argocd::start(setting), tekton::start(setting), toolhive::start(setting)).map(drop)
 }
 
+/// Everything that the operators' installations put into a cluster, in no order.
+pub(crate) fn objects() -> Vec<Value> {
+    [argocd::objects(), tekton::objects()].concat()
+}
+
 impl Setting<'_> {
-    /// A program on the machine, as cluster administrator whose current namespace is `namespace`.
+    /// Starts a program, as cluster administrator whose current namespace is `namespace`.
     fn run(
         &self,
         name: &str,
@@ -61,11 +73,11 @@ impl Setting<'_> {
             directory: self.directory.clone(),
             environment: environment.map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
         };
-        self.node.machine.program(program).with_context(|| format!("start {name}"))
+        self.place.start(program).with_context(|| format!("start {name}"))
     }
 
     fn kubeconfig(&self, namespace: &str) -> anyhow::Result<String> {
-        let mut kubeconfig: Value = serde_json::from_slice(&fs::read(&self.node.kubeconfig)?)?;
+        let mut kubeconfig: Value = serde_json::from_slice(&fs::read(self.kubeconfig)?)?;
         kubeconfig["contexts"][0]["context"]["namespace"] = namespace.into();
         let path = self.directory.join(format!("{namespace}.kubeconfig"));
         private(&path, kubeconfig.to_string())?;

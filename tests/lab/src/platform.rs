@@ -14,6 +14,7 @@
 use std::{collections::HashMap, fmt, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use parking::Guarded;
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 pub use crate::{
@@ -51,7 +52,7 @@ pub struct Platform {
 }
 
 /// A user name and its password.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credentials {
     /// Login name.
     pub username: String,

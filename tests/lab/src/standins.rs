@@ -25,7 +25,10 @@ pub(crate) mod server;
 pub(crate) mod volumes;
 mod workloads;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+
+use kube::Client;
+use tokio_util::sync::CancellationToken;
 
 pub use self::{
     inventory::{GiteaInventory, Inventory},
@@ -46,15 +49,27 @@ pub struct Selection {
     pub routes: bool,
     /// Pods, claims and what answers for Services: to be left out where a kubelet runs.
     pub workloads: bool,
+    /// Folders for claims, on a node of this machine.
+    pub volumes: bool,
 }
 
 impl Selection {
     /// Everything: for a bare control plane.
-    pub const ALL: Self = Self { argocd: true, mcp_operators: true, routes: true, workloads: true };
+    pub const ALL: Self =
+        Self { argocd: true, mcp_operators: true, routes: true, workloads: true, volumes: false };
     /// For a cluster whose pods run.
-    pub const WITH_A_NODE: Self = Self { workloads: false, ..Self::ALL };
-    /// For a cluster with real operators, too.
-    pub const WITH_OPERATORS: Self = Self { argocd: false, mcp_operators: false, ..Self::WITH_A_NODE };
+    pub const WITH_A_NODE: Self = Self { workloads: false, volumes: true, ..Self::ALL };
+
+    /// With real operators in place of those that play.
+    ///
+    /// # Errors
+    /// When the cluster brings operators of its own: two of a kind would disturb each other.
+    pub fn with_operators(self) -> Result<Self, Occupied> {
+        if self.argocd && self.mcp_operators {
+            return Ok(Self { argocd: false, mcp_operators: false, ..self });
+        }
+        Err(Occupied)
+    }
 
     /// Whether it is a program of its own, and runs. A Gitea is real.
     pub fn plays(self, stand_in: StandIn) -> bool {
@@ -68,6 +83,13 @@ impl Selection {
         }
     }
 }
+
+/// A cluster has operators that were to be started.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the cluster has an Argo CD or a ToolHive of its own, which these would disturb: use a fresh cluster"
+)]
+pub struct Occupied;
 
 /// The running stand-ins: addresses, credentials, and what they hold.
 #[derive(Clone)]
@@ -89,6 +111,21 @@ impl StandIns {
     pub async fn inventory(&self) -> anyhow::Result<Inventory> {
         inventory::take(&self.platform, &self.litellm, &self.keycloak).await
     }
+}
+
+/// Provides claims with folders below `folder`, and nothing else, on a cluster with a node of this machine.
+///
+/// # Errors
+/// When the API server does not list claims.
+pub(crate) async fn provide_volumes(
+    client: Client,
+    folder: PathBuf,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<()> {
+    let cluster = cluster::Cluster::new(client);
+    let volumes = volumes::Volumes { cluster: cluster.clone(), folder };
+    controller::spawn_with(volumes, &cluster, Arc::default(), shutdown.clone());
+    Ok(cluster.watch_only(&[kinds::Kind::PersistentVolumeClaim], shutdown).await?)
 }
 
 /// Starts every stand-in; returns once all listen and the first list of every kind is known.
@@ -119,7 +156,7 @@ pub async fn start_some(platform: Platform, selection: Selection) -> anyhow::Res
     // it has nothing to do until somebody defines its kind
     let lifecycle = mcp_lifecycle::Lifecycle { cluster: cluster.clone(), nodes: platform.nodes };
     controller::spawn(lifecycle, &cluster, &platform);
-    if platform.nodes {
+    if selection.volumes {
         let folder = platform.directory.join("volumes");
         controller::spawn(volumes::Volumes { cluster: cluster.clone(), folder }, &cluster, &platform);
     }

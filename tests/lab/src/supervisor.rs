@@ -2,45 +2,50 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr, UdpSocket},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     builds::{self, Parts, programs::Programs, progress::Progress},
-    cluster::{Cluster, Ground},
-    controlplane::prepared,
+    cluster::{Cluster, Ground, hosts},
+    controlplane::{Place, prepared},
     directories::Directories,
     faults::Faults,
     files::private,
     gitea::{self, GiteaFactory, GiteaInstance, GiteaProgram, template::Template},
     images::Images,
-    node::{self, Joining, NodeParts, relay},
+    node::{self, Joining, NodeParts, machine::HOST, relay},
     operators,
     pki::Pki,
     platform::{Backends, Platform},
     processes::{Processes, Record},
+    resolver,
     snapshot::Snapshot,
-    standins::{self, Selection, StandIns},
+    standins::{self, StandIns},
     state::State,
 };
 
 /// Everything that is built and prepared before a lab can start.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Prepared {
-    parts: Parts,
+    pub(crate) parts: Parts,
     cluster: Source,
-    gitea: Template,
-    forge: Template,
+    pub(crate) gitea: Template,
+    pub(crate) forge: Template,
+    /// For pods that run, and what makes them.
+    pub(crate) programs: Option<Programs>,
+    #[serde(skip)]
     node: Option<NodeParts>,
 }
 
 /// Where a lab's cluster comes from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 enum Source {
     /// The prepared store of one of its own.
     Store(PathBuf),
@@ -58,6 +63,9 @@ impl Prepared {
         options: &Options,
         progress: Progress,
     ) -> Result<Self, builds::BuildError> {
+        if options.size != Size::ControlPlane && options.kubeconfig.is_none() {
+            node::possible()?;
+        }
         let parts = builds::ensure(directories, progress).await?;
         let cluster = match &options.kubeconfig {
             None => Source::Store(prepared::ensure(&parts, !options.plain, progress).await?),
@@ -65,19 +73,21 @@ impl Prepared {
         };
         let gitea = gitea::template::ensure(&parts, progress).await?;
         let forge = gitea::forge::ensure(&parts, &gitea, progress).await?;
-        let node = match options.size {
+        let programs = match options.size {
             Size::ControlPlane => None,
-            Size::Node | Size::Full => {
-                node::possible()?;
-                let programs = Programs::ensure(&parts.cache, progress).await?;
-                let images = match options.size {
-                    Size::Full => Images::of_all(&parts, &programs, progress).await?,
-                    _ => Images::of_a_node(&parts, &programs, progress).await?,
-                };
-                Some(NodeParts { programs, images, store: directories.images() })
-            }
+            Size::Node | Size::Full => Some(Programs::ensure(&parts.cache, progress).await?),
         };
-        Ok(Self { parts, cluster, gitea, forge, node })
+        let node = match &programs {
+            Some(programs) if options.kubeconfig.is_none() => {
+                let images = match options.size {
+                    Size::Full => Images::of_all(&parts, programs, progress).await?,
+                    _ => Images::of_a_node(&parts, programs, progress).await?,
+                };
+                Some(NodeParts { images, store: directories.images() })
+            }
+            _ => None,
+        };
+        Ok(Self { parts, cluster, gitea, forge, programs, node })
     }
 }
 
@@ -172,9 +182,11 @@ impl Supervisor {
             match &prepared.cluster {
                 Source::Store(store) => {
                     let binary = &parts.control_plane;
-                    let joining = match &prepared.node {
-                        Some(parts) => Some(Joining::start(parts, directory, &pki, processes).await?),
-                        None => None,
+                    let joining = match (&prepared.programs, &prepared.node) {
+                        (Some(programs), Some(parts)) => {
+                            Some(Joining::start(programs, parts, directory, &pki, processes).await?)
+                        }
+                        _ => None,
                     };
                     let domain = domain.as_str();
                     let ground = Ground {
@@ -206,7 +218,7 @@ impl Supervisor {
             client: cluster.client.clone(),
             domain: cluster.domain.clone(),
             openshift: cluster.openshift,
-            nodes: cluster.node.is_some(),
+            nodes: !cluster.selection.workloads,
             directory: directory.join("stand-ins"),
             pki,
             gitea: gitea.clone(),
@@ -216,21 +228,24 @@ impl Supervisor {
             shutdown: shutdown.clone(),
         };
         if options.size == Size::Full {
-            cluster.selection = Selection::WITH_OPERATORS;
+            cluster.selection = cluster.selection.with_operators().context("start the operators")?;
         }
         let stand_ins = standins::start_some(platform, cluster.selection).await;
         let mut stand_ins = stand_ins.context("start the stand-ins")?;
         tracing::info!("the stand-ins are ready");
-        if let Some(node) = &cluster.node {
-            open_doors(&mut stand_ins, &forge, shutdown).await?;
-            if let (Size::Full, Some(made)) = (options.size, &prepared.node) {
-                let setting = operators::Setting {
-                    node,
-                    client: &cluster.client,
-                    programs: &made.programs,
-                    parts,
-                    directory: directory.join("operators"),
-                };
+        if let Some(programs) = &prepared.programs {
+            let (place, kubeconfig, host) = match &cluster.node {
+                Some(node) => (Place::Machine(&node.machine), &node.kubeconfig, HOST.into()),
+                None => (Place::Host(processes), &cluster.kubeconfig, own_address(&cluster.url)?),
+            };
+            open_doors(host, &mut stand_ins, &forge, shutdown).await?;
+            if cluster.node.is_none() {
+                resolver::lead(&cluster.client, &hosts(&cluster.domain, host)).await?;
+            }
+            if options.size == Size::Full {
+                let directory = directory.join("operators");
+                let client = &cluster.client;
+                let setting = operators::Setting { place, kubeconfig, client, programs, parts, directory };
                 operators::start(&setting).await.context("start the operators")?;
                 tracing::info!("the operators run");
             }
@@ -280,18 +295,32 @@ impl Supervisor {
     }
 }
 
+/// This process's address in the network that leads to the API server: in a pod, the pod's.
+fn own_address(url: &str) -> anyhow::Result<IpAddr> {
+    let url = reqwest::Url::parse(url).context("read the API server's address")?;
+    let server = url.socket_addrs(|| None).context("find the API server")?;
+    let socket = UdpSocket::bind("0.0.0.0:0").context("find this pod's address")?;
+    // nothing is sent: the kernel only looks where it would go out
+    socket
+        .connect(&*server)
+        .and_then(|()| socket.local_addr())
+        .context("find this pod's address")
+        .map(|own| own.ip())
+}
+
 /// Lets pods reach what listens on loopback: the router as every host of the ingress domain, the forge as `github.com`,
 /// LiteLLM under the address that orders are given.
 async fn open_doors(
+    host: IpAddr,
     stand_ins: &mut StandIns,
     forge: &GiteaInstance,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
-    relay::open(443, stand_ins.router.port(), shutdown).await?;
-    relay::open(80, forge.address.port(), shutdown).await?;
+    relay::open(host, 443, stand_ins.router.port(), shutdown).await?;
+    relay::open(host, 80, forge.address.port(), shutdown).await?;
     let url = reqwest::Url::parse(&stand_ins.litellm.url).context("read LiteLLM's address")?;
     let port = url.port().context("LiteLLM's address has no port")?;
-    stand_ins.litellm.url = format!("http://{}", relay::open(port, port, shutdown).await?);
+    stand_ins.litellm.url = format!("http://{}", relay::open(host, port, port, shutdown).await?);
     Ok(())
 }
 

@@ -9,10 +9,8 @@ use std::{
 };
 
 use tenant_lab::{
-    lab::{Lab, LabOptions},
-    node,
+    lab::Lab,
     story::{MISSING, Story},
-    supervisor::Size,
 };
 
 #[tokio::test]
@@ -21,10 +19,10 @@ async fn two_tenants_a_failed_pipeline_its_issue_the_fix_and_the_end() {
         // past the test harness, which shows what is printed only for failures
         io::stderr().write_all(text.as_bytes()).expect("standard error takes a notice");
     };
-    if let Err(lacks) = node::possible() {
+    if let Err(lacks) = Lab::possible() {
         return say(&format!("\n!!! SKIPPED: the story on a real node was not played.\n{lacks}\n\n"));
     }
-    let lab = Lab::up(LabOptions { plain: true, size: Size::Full, ..LabOptions::default() }).await;
+    let lab = Lab::full().await;
     let lab = lab.unwrap_or_else(|error| panic!("the full lab does not start: {error:#}"));
     let story = Story {
         state: lab.state(),

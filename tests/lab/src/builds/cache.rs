@@ -8,6 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{BuildError, progress::Progress};
@@ -39,7 +40,7 @@ impl Key {
 }
 
 /// The folder of finished builds.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Cache {
     directory: PathBuf,
 }

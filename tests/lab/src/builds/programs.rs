@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     BuildError,
     cache::Cache,
@@ -102,7 +104,7 @@ const TEKTON: Module = Module {
 };
 
 /// The folders of finished programs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Programs {
     /// kubelet, kube-proxy, kube-scheduler and kubectl in one: the first argument says which.
     pub node: PathBuf,
@@ -123,6 +125,11 @@ pub struct Programs {
 }
 
 impl Programs {
+    /// Those that run in pods when the whole lab does.
+    pub(crate) fn in_pods(&self) -> [&PathBuf; 5] {
+        [&self.argocd, &self.helm, &self.node, &self.tekton, &self.toolhive_operator]
+    }
+
     /// Builds what is missing.
     ///
     /// # Errors

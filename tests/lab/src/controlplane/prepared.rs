@@ -58,7 +58,7 @@ pub async fn ensure(parts: &Parts, openshift: bool, progress: Progress) -> Resul
                 )
                 .await?;
                 installation::create(&plane.client, objects::namespaces(openshift)).await?;
-                plane.control(&parts.control_plane, &scratch, Place::Host(&processes))?;
+                plane.control(&parts.control_plane, &scratch, Place::Host(&processes), &plane.kubeconfig)?;
                 settled(&plane.client).await
             };
             let filled = filled.await;

@@ -54,7 +54,7 @@ impl PipelineCluster {
         let pki = Pki::new("pipelines.lab.test")?;
         let plane =
             ControlPlane::start(&parts.control_plane, directory.path(), &pki, &processes, &[]).await?;
-        plane.control(&parts.control_plane, directory.path(), Place::Host(&processes))?;
+        plane.control(&parts.control_plane, directory.path(), Place::Host(&processes), &plane.kubeconfig)?;
         let kubelet = Kubelet::start(&pki.apiserver).await?;
         let tekton = crds::load(&parts.crds, &[Set::Tekton])?;
         tokio::try_join!(

@@ -21,18 +21,12 @@ use crate::{
 const ADMIN: &str = "lab-admin";
 
 /// A prepared data folder.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Template {
     /// To be copied.
     pub data: PathBuf,
     /// The administrator in its database.
     pub admin: Credentials,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    username: String,
-    password: String,
 }
 
 /// The template of tenants' instances, prepared if it is not cached.
@@ -55,17 +49,15 @@ pub async fn ensure(parts: &Parts, progress: Progress) -> Result<Template, Build
 
 /// Notes the administrator of a template.
 pub(super) fn store(entry: &Path, admin: &Credentials) -> io::Result<()> {
-    let stored = Stored { username: admin.username.clone(), password: admin.password.clone() };
-    private(&entry.join("admin.json"), serde_json::to_vec(&stored)?)
+    private(&entry.join("admin.json"), serde_json::to_vec(admin)?)
 }
 
 /// Reads a finished template.
 pub(super) fn open(entry: &Path) -> Result<Template, BuildError> {
     let path = entry.join("admin.json");
-    let stored: Stored = fs::read(&path)
+    let admin = fs::read(&path)
         .and_then(|bytes| Ok(serde_json::from_slice(&bytes)?))
         .map_err(|source| BuildError::Cache { path, source })?;
-    let admin = Credentials { username: stored.username, password: stored.password };
     Ok(Template { data: entry.join("data"), admin })
 }
 

@@ -16,10 +16,20 @@ use crate::{
     play::images as table,
 };
 
-/// What every image has: a shell's usual tools, clones, Node.js and Python; and the C compiler that the builder of our own
-/// image needs.
-const PACKAGES: [&str; 9] =
-    ["ca-certificates", "curl", "gcc", "git", "libc6-dev", "nodejs", "procps", "python3", "python3-venv"];
+/// What every image has: a shell's usual tools, clones, Node.js and Python; the C compiler that the builder of our own
+/// image needs; the Redis of Argo CD, for the image that brings it into an existing cluster.
+const PACKAGES: [&str; 10] = [
+    "ca-certificates",
+    "curl",
+    "gcc",
+    "git",
+    "libc6-dev",
+    "nodejs",
+    "procps",
+    "python3",
+    "python3-venv",
+    "redis-server",
+];
 
 /// All packages: there is one Debian for all images, which is cheaper than one each.
 fn packages() -> String {

@@ -5,7 +5,6 @@
 
 use std::{
     fs::{self, File},
-    io,
     path::{Path, PathBuf},
 };
 
@@ -15,6 +14,7 @@ use tokio::process::Command;
 use super::{
     Built,
     archive::{self, Image, Layer},
+    key_of,
 };
 use crate::builds::{
     BuildError,
@@ -42,7 +42,9 @@ const ARCHIVE: &str = "tenant.tar";
 /// When buildah or Rust is missing, or the build fails.
 pub async fn ensure(cache: &Cache, base: &Layer, progress: Progress) -> Result<Built, BuildError> {
     let checkout = checkout();
-    let key = key(&checkout).map_err(|source| BuildError::Cache { path: checkout.clone(), source })?;
+    // everything the image depends on but the Debian under it
+    let key = key_of(Key::default().with("revision", "1"), &checkout, &INPUTS)
+        .map_err(|source| BuildError::Cache { path: checkout.clone(), source })?;
     let entry = cache.entry("own-image", &key, progress, async |partial| {
         let task = progress.begin(format_args!("building {WHAT} (once for each state of the sources)"));
         build(&checkout, base, cache, partial).await?;
@@ -59,26 +61,6 @@ pub async fn ensure(cache: &Cache, base: &Layer, progress: Progress) -> Result<B
 /// The checkout this program was built from.
 fn checkout() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// Everything the image depends on but the Debian under it.
-fn key(checkout: &Path) -> io::Result<Key> {
-    let mut key = Key::default().with("revision", "1");
-    for input in INPUTS {
-        key = with(key, checkout, Path::new(input))?;
-    }
-    Ok(key)
-}
-
-fn with(key: Key, checkout: &Path, path: &Path) -> io::Result<Key> {
-    let full = checkout.join(path);
-    if !full.is_dir() {
-        return Ok(key.with(&path.to_string_lossy(), fs::read(full)?));
-    }
-    let mut names: Vec<_> =
-        fs::read_dir(full)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<_>>()?;
-    names.sort();
-    names.into_iter().try_fold(key, |key, name| with(key, checkout, &path.join(name)))
 }
 
 async fn build(checkout: &Path, base: &Layer, cache: &Cache, partial: &Path) -> Result<(), BuildError> {

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use super::machine::{ADDRESS, Machine, PODS};
-use crate::{builds::programs::Programs, files::private, processes::Program};
+use crate::{builds::programs::Programs, files::private, processes::Program, resolver::Zone};
 
 /// The node's name.
 pub const NODE: &str = "lab-node";
@@ -36,11 +36,11 @@ pub struct Cluster<'a> {
     pub ca: &'a Path,
     /// containerd's address.
     pub runtime: &'a str,
-    /// Zones that this name server answers with another address than theirs: name and address.
-    pub hosts: &'a [(String, String)],
+    /// Zones that its name server answers for.
+    pub hosts: &'a [Zone],
 }
 
-/// Starts the agents; nobody needs to wait for them.
+/// Starts the agents; nobody needs to wait for them. Returns the file of the name server's settings.
 ///
 /// # Errors
 /// When a file cannot be written or a program cannot be started.
@@ -49,7 +49,7 @@ pub fn start(
     directory: &Path,
     machine: &Machine,
     cluster: &Cluster<'_>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<PathBuf> {
     let file = |name: &str, content: String| {
         let path = directory.join(name);
         private(&path, content).with_context(|| format!("write {}", path.display())).map(|()| path)
@@ -64,7 +64,7 @@ pub fn start(
         Program {
             name: COREDNS.to_owned(),
             path: programs.coredns.clone(),
-            arguments: vec!["-conf".into(), zones.into()],
+            arguments: vec!["-conf".into(), zones.clone().into()],
             directory: directory.to_owned(),
             environment: Vec::new(),
         },
@@ -98,7 +98,8 @@ pub fn start(
     started.into_iter().try_for_each(|program| {
         let name = program.name.clone();
         machine.program(program).with_context(|| format!("start {name}"))
-    })
+    })?;
+    Ok(zones)
 }
 
 fn agent(
@@ -172,17 +173,13 @@ fn proxy_settings(kubeconfig: &Path) -> String {
 
 /// Services and pods from the cluster, the given hosts, and nothing else: there is no internet.
 fn zones(cluster: &Cluster<'_>) -> String {
-    let zone =
-        |name: &str, plugins: &str| format!("{name} {{\n    bind {ADDRESS}\n    errors\n{plugins}}}\n");
     let services = format!(
-        "    kubernetes cluster.local {{\n        kubeconfig {}\n        ttl 5\n    }}\n",
+        "cluster.local {{\n    errors\n    kubernetes cluster.local {{\n        kubeconfig {}\n        ttl 5\n    }}\n}}\n",
         cluster.administrator.display()
     );
-    let hosts = cluster.hosts.iter().map(|(name, address)| {
-        let answer = format!("        answer \"{{{{ .Name }}}} 5 IN A {address}\"\n");
-        let other = "    template IN AAAA {\n        rcode NOERROR\n    }\n";
-        zone(name, &format!("    template IN A {{\n{answer}    }}\n{other}"))
-    });
-    let none = zone(".", "    template ANY ANY {\n        rcode NXDOMAIN\n    }\n");
-    std::iter::once(zone("cluster.local", &services)).chain(hosts).chain([none]).collect()
+    let hosts = cluster.hosts.iter().map(Zone::block);
+    // settings that change are followed after two seconds, the shortest time there is
+    let none =
+        ". {\n    errors\n    reload 2s 1s\n    template ANY ANY {\n        rcode NXDOMAIN\n    }\n}\n";
+    std::iter::once(services).chain(hosts).chain([none.to_owned()]).collect()
 }

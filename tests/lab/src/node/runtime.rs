@@ -97,6 +97,11 @@ impl Runtime {
         format!("unix://{}", self.socket.display())
     }
 
+    /// The command that imports an archive of images, whose path is added to it.
+    pub fn import_command(&self) -> String {
+        format!("ctr --address '{}' --namespace {NAMESPACE} images import", self.socket.display())
+    }
+
     /// Imports those of the images that are not there as they should be; returns how many.
     ///
     /// # Errors

@@ -81,7 +81,7 @@ pub(super) async fn start(setting: &Setting<'_>) -> anyhow::Result<()> {
 }
 
 /// What its installation puts into the cluster; `argocd-secret` is among the platform's objects.
-fn objects() -> Vec<Value> {
+pub(super) fn objects() -> Vec<Value> {
     let map = |name, data| config_map(NAMESPACE, name, "argocd", &data);
     vec![
         // a commit is seen this much later at most; nobody sends Argo CD a webhook here

@@ -20,12 +20,11 @@ pub fn image(helper: &str) -> String {
 const NAMESPACE: &str = "tekton-pipelines";
 
 pub(super) async fn start(setting: &Setting<'_>) -> anyhow::Result<()> {
-    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
     tokio::try_join!(
         async {
             Ok(installation::define(setting.client, crds::load(&setting.parts.crds, &[Set::Tekton])?).await?)
         },
-        async { anyhow::Ok(installation::create(setting.client, vec![namespace]).await?) },
+        async { anyhow::Ok(installation::create(setting.client, vec![namespace()]).await?) },
     )?;
     installation::create(setting.client, objects()).await?;
     let images = ["entrypoint", "nop", "workingdirinit"].map(|helper| (helper, image(helper)));
@@ -50,8 +49,12 @@ pub(super) async fn start(setting: &Setting<'_>) -> anyhow::Result<()> {
     setting.run(CONTROLLER, program, &arguments, NAMESPACE, &environment)
 }
 
-/// The settings it wants to find, even empty.
-fn objects() -> Vec<Value> {
+fn namespace() -> Value {
+    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+}
+
+/// Its namespace, and the settings it wants to find, even empty.
+pub(super) fn objects() -> Vec<Value> {
     let empty = [
         "config-defaults",
         "config-events",
@@ -63,7 +66,8 @@ fn objects() -> Vec<Value> {
         "config-wait-exponential-backoff",
     ];
     let map = |name, data| config_map(NAMESPACE, name, "tekton-pipelines", &data);
-    let mut objects: Vec<Value> = empty.map(|name| map(name, json!({}))).into();
+    let mut objects = vec![namespace()];
+    objects.extend(empty.map(|name| map(name, json!({}))));
     objects.extend(rights());
     objects.push(map(
         "feature-flags",

@@ -160,27 +160,44 @@ impl Cluster {
         openshift: bool,
         shutdown: &CancellationToken,
     ) -> Result<(), ClusterError> {
-        let kinds = || Kind::ALL.iter().copied().filter(move |kind| kind.is_watched(openshift));
-        let optional = Kind::ALL.iter().copied().filter(|kind| kind.is_optional());
-        for kind in kinds().chain(optional) {
-            let (cluster, shutdown) = (self.clone(), shutdown.clone());
-            tokio::spawn(async move {
-                tokio::select! {
-                    () = shutdown.cancelled() => {}
-                    () = cluster.follow(kind) => {}
-                }
-            });
+        for kind in Kind::ALL.iter().copied().filter(|kind| kind.is_optional()) {
+            self.spawn(kind, shutdown);
+        }
+        let kinds: Vec<_> = Kind::ALL.iter().copied().filter(|kind| kind.is_watched(openshift)).collect();
+        self.watch_only(&kinds, shutdown).await
+    }
+
+    /// Keeps an eye on these kinds alone; returns once the first list of each is known.
+    ///
+    /// # Errors
+    /// Names those that cannot be listed.
+    pub(crate) async fn watch_only(
+        &self,
+        kinds: &[Kind],
+        shutdown: &CancellationToken,
+    ) -> Result<(), ClusterError> {
+        for kind in kinds {
+            self.spawn(*kind, shutdown);
         }
         let mut listed = self.listed.subscribe();
-        let complete = listed.wait_for(|listed| kinds().all(|kind| listed.contains(&kind)));
+        let complete = listed.wait_for(|listed| kinds.iter().all(|kind| listed.contains(kind)));
         let in_time = matches!(tokio::time::timeout(FIRST_LIST, complete).await, Ok(Ok(_)));
         if in_time {
             return Ok(());
         }
         let listed = self.listed.borrow();
-        Err(ClusterError::NoFirstList {
-            kinds: kinds().filter(|kind| !listed.contains(kind)).map(Kind::name).collect(),
-        })
+        let missing = kinds.iter().copied().filter(|kind| !listed.contains(kind));
+        Err(ClusterError::NoFirstList { kinds: missing.map(Kind::name).collect() })
+    }
+
+    fn spawn(&self, kind: Kind, shutdown: &CancellationToken) {
+        let (cluster, shutdown) = (self.clone(), shutdown.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = cluster.follow(kind) => {}
+            }
+        });
     }
 
     /// Keeps the shelf of one kind, for ever; errors are retried with back-off by the watch itself.

@@ -16,6 +16,8 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
+use tokio_util::sync::CancellationToken;
+
 use super::{
     cluster::{Change, Cluster, ObjectKey},
     kinds::Kind,
@@ -86,12 +88,21 @@ impl WorkQueue {
 /// Runs `reconciler` until the lab goes down. Call before [`Cluster::watch`], so that the first list
 /// is seen.
 pub(crate) fn spawn<R: Reconciler>(reconciler: R, cluster: &Cluster, platform: &Platform) {
+    spawn_with(reconciler, cluster, platform.faults.clone(), platform.shutdown.clone());
+}
+
+/// As [`spawn`], where there is no platform.
+pub(crate) fn spawn_with<R: Reconciler>(
+    reconciler: R,
+    cluster: &Cluster,
+    faults: Arc<Faults>,
+    shutdown: CancellationToken,
+) {
     let changes = cluster.subscribe(R::WATCHES);
-    let shutdown = platform.shutdown.clone();
     let driver = Driver {
         reconciler: Arc::new(reconciler),
         cluster: cluster.clone(),
-        faults: platform.faults.clone(),
+        faults,
         queue: WorkQueue::default(),
         known: BTreeSet::new(),
         failures: HashMap::new(),
