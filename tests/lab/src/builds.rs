@@ -98,10 +98,11 @@ pub async fn ensure(directories: &Directories, progress: Progress) -> Result<Par
             let package = "code.gitea.io/gitea";
             let build = GoBuild { module: &module, package, flags: &GITEA_FLAGS, cgo: true, output: &output };
             build.run("Gitea", progress).await?;
-            let [source] = golang::download(&module, &[&pinned(GITEA[0].1, package)?]).await?;
-            for folder in ["options", "public", "templates"] {
-                copy_folder(&source.join(folder), &partial.join("static").join(folder))
-                    .map_err(|source| BuildError::Cache { path: partial.to_owned(), source })?;
+            for source in golang::download(&module, &[pinned(GITEA[0].1, package)?]).await? {
+                for folder in ["options", "public", "templates"] {
+                    copy_folder(&source.join(folder), &partial.join("static").join(folder))
+                        .map_err(|source| BuildError::Cache { path: partial.to_owned(), source })?;
+                }
             }
             Ok(())
         })

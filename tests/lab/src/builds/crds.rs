@@ -28,77 +28,84 @@ const MODULE: [(&str, &str); 2] =
 #[derive(Debug)]
 struct Source {
     module: &'static str,
-    set: Set,
     folder: &'static str,
-    manifests: &'static [&'static str],
+    manifests: &'static [(Set, &'static [&'static str])],
 }
 
-const SOURCES: [Source; 5] = [
+const SOURCES: [Source; 4] = [
     Source {
         module: "github.com/argoproj/argo-cd/v3",
-        set: Set::Everywhere,
         folder: "manifests/crds",
-        manifests: &["application-crd.yaml", "applicationset-crd.yaml", "appproject-crd.yaml"],
+        manifests: &[(
+            Set::Everywhere,
+            &["application-crd.yaml", "applicationset-crd.yaml", "appproject-crd.yaml"],
+        )],
     },
     Source {
         module: "github.com/stacklok/toolhive",
-        set: Set::Everywhere,
         folder: "deploy/charts/operator-crds/files/crds",
         manifests: &[
-            "toolhive.stacklok.dev_mcpauthzconfigs.yaml",
-            "toolhive.stacklok.dev_mcpexternalauthconfigs.yaml",
-            "toolhive.stacklok.dev_mcpgroups.yaml",
-            "toolhive.stacklok.dev_mcpoidcconfigs.yaml",
-            "toolhive.stacklok.dev_mcpservers.yaml",
-            "toolhive.stacklok.dev_mcptoolconfigs.yaml",
+            (
+                Set::Everywhere,
+                &[
+                    "toolhive.stacklok.dev_mcpauthzconfigs.yaml",
+                    "toolhive.stacklok.dev_mcpexternalauthconfigs.yaml",
+                    "toolhive.stacklok.dev_mcpgroups.yaml",
+                    "toolhive.stacklok.dev_mcpoidcconfigs.yaml",
+                    "toolhive.stacklok.dev_mcpservers.yaml",
+                    "toolhive.stacklok.dev_mcptoolconfigs.yaml",
+                ],
+            ),
+            (
+                Set::ToolHive,
+                &[
+                    "toolhive.stacklok.dev_embeddingservers.yaml",
+                    "toolhive.stacklok.dev_mcpregistries.yaml",
+                    "toolhive.stacklok.dev_mcpremoteproxies.yaml",
+                    "toolhive.stacklok.dev_mcpserverentries.yaml",
+                    "toolhive.stacklok.dev_mcptelemetryconfigs.yaml",
+                    "toolhive.stacklok.dev_mcpwebhookconfigs.yaml",
+                    "toolhive.stacklok.dev_virtualmcpcompositetooldefinitions.yaml",
+                    "toolhive.stacklok.dev_virtualmcpservers.yaml",
+                ],
+            ),
         ],
     },
     Source {
         module: "github.com/openshift/api",
-        set: Set::OpenShift,
         folder: "",
-        manifests: &[
-            "config/v1/zz_generated.crd-manifests/0000_10_config-operator_01_consoles.crd.yaml",
-            "config/v1/zz_generated.crd-manifests/0000_10_config-operator_01_ingresses.crd.yaml",
-            "config/v1/zz_generated.crd-manifests/0000_10_config-operator_01_oauths.crd.yaml",
-            "operator/v1/zz_generated.crd-manifests/0000_50_console_01_consoles.crd.yaml",
-            "operator/v1/zz_generated.crd-manifests/0000_50_ingress_00_ingresscontrollers.crd.yaml",
-            "quota/v1/zz_generated.crd-manifests/0000_03_config-operator_01_clusterresourcequotas.crd.yaml",
-            "route/v1/zz_generated.crd-manifests/routes-Default.crd.yaml",
-            "security/v1/zz_generated.crd-manifests/\
+        manifests: &[(
+            Set::OpenShift,
+            &[
+                "config/v1/zz_generated.crd-manifests/0000_10_config-operator_01_consoles.crd.yaml",
+                "config/v1/zz_generated.crd-manifests/0000_10_config-operator_01_ingresses.crd.yaml",
+                "config/v1/zz_generated.crd-manifests/0000_10_config-operator_01_oauths.crd.yaml",
+                "operator/v1/zz_generated.crd-manifests/0000_50_console_01_consoles.crd.yaml",
+                "operator/v1/zz_generated.crd-manifests/0000_50_ingress_00_ingresscontrollers.crd.yaml",
+                "quota/v1/zz_generated.crd-manifests/0000_03_config-operator_01_clusterresourcequotas.crd.yaml",
+                "route/v1/zz_generated.crd-manifests/routes-Default.crd.yaml",
+                "security/v1/zz_generated.crd-manifests/\
              0000_03_config-operator_01_securitycontextconstraints-Default.crd.yaml",
-        ],
-    },
-    Source {
-        module: "github.com/stacklok/toolhive",
-        set: Set::ToolHive,
-        folder: "deploy/charts/operator-crds/files/crds",
-        manifests: &[
-            "toolhive.stacklok.dev_embeddingservers.yaml",
-            "toolhive.stacklok.dev_mcpregistries.yaml",
-            "toolhive.stacklok.dev_mcpremoteproxies.yaml",
-            "toolhive.stacklok.dev_mcpserverentries.yaml",
-            "toolhive.stacklok.dev_mcptelemetryconfigs.yaml",
-            "toolhive.stacklok.dev_mcpwebhookconfigs.yaml",
-            "toolhive.stacklok.dev_virtualmcpcompositetooldefinitions.yaml",
-            "toolhive.stacklok.dev_virtualmcpservers.yaml",
-        ],
+            ],
+        )],
     },
     Source {
         module: "github.com/tektoncd/pipeline",
-        set: Set::Tekton,
         folder: "config/300-crds",
         // its controller watches all of them, used or not
-        manifests: &[
-            "300-customrun.yaml",
-            "300-pipeline.yaml",
-            "300-pipelinerun.yaml",
-            "300-resolutionrequest.yaml",
-            "300-stepaction.yaml",
-            "300-task.yaml",
-            "300-taskrun.yaml",
-            "300-verificationpolicy.yaml",
-        ],
+        manifests: &[(
+            Set::Tekton,
+            &[
+                "300-customrun.yaml",
+                "300-pipeline.yaml",
+                "300-pipelinerun.yaml",
+                "300-resolutionrequest.yaml",
+                "300-stepaction.yaml",
+                "300-task.yaml",
+                "300-taskrun.yaml",
+                "300-verificationpolicy.yaml",
+            ],
+        )],
     },
 ];
 
@@ -159,22 +166,21 @@ pub async fn ensure(cache: &Cache, progress: Progress) -> Result<PathBuf, BuildE
         .entry("crds", &key, progress, async |partial| {
             let task = progress.begin("reading the CRDs of OpenShift, Argo CD, ToolHive and Tekton (once)");
             let module = sources(partial, &MODULE)?;
-            let [argocd, toolhive, openshift, _, tekton] =
-                SOURCES.map(|source| pinned(MODULE[0].1, source.module));
-            let wanted = [&argocd?, &toolhive?, &openshift?, &tekton?];
-            let [argocd, toolhive, openshift, tekton] =
-                golang::download(&module, &wanted.map(String::as_str)).await?;
-            // in the order of the sources
-            let folders = [argocd, toolhive.clone(), openshift, toolhive, tekton];
+            let wanted: Vec<String> =
+                SOURCES.iter().map(|source| pinned(MODULE[0].1, source.module)).collect::<Result<_, _>>()?;
+            let folders = golang::download(&module, &wanted).await?;
             for set in Set::ALL {
                 let target = partial.join(set.folder());
                 fs::create_dir_all(&target).map_err(unwritable(&target))?;
                 set.own().into_iter().try_for_each(|definition| write(&target, definition))?;
-                for (source, folder) in SOURCES.iter().zip(&folders).filter(|(source, _)| source.set == set) {
-                    let folder = folder.join(source.folder);
-                    for manifest in source.manifests {
-                        write(&target, read(&folder.join(manifest))?)?;
-                    }
+            }
+            for (source, folder) in SOURCES.iter().zip(folders) {
+                let folder = folder.join(source.folder);
+                for (set, manifests) in source.manifests {
+                    let target = partial.join(set.folder());
+                    manifests
+                        .iter()
+                        .try_for_each(|manifest| write(&target, read(&folder.join(manifest))?))?;
                 }
             }
             task.done();

@@ -14,7 +14,11 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{BuildError, progress::Progress, tool::TAIL_LINES};
+use super::{
+    BuildError,
+    progress::Progress,
+    tool::{self, TAIL_LINES},
+};
 
 /// The installed toolchain.
 #[derive(Clone, Debug, Deserialize)]
@@ -137,31 +141,24 @@ pub(super) fn command(module: &Path) -> Command {
     command
 }
 
-/// The folders of modules in Go's module cache, downloaded if need be. Only these modules are fetched,
+/// The folders of modules (`path@version`) in Go's module cache, downloaded if need be. Only these modules are fetched,
 /// not what they require.
-pub(super) async fn download<const N: usize>(
-    module: &Path,
-    wanted: &[&str; N],
-) -> Result<[PathBuf; N], BuildError> {
+pub(super) async fn download(module: &Path, wanted: &[String]) -> Result<Vec<PathBuf>, BuildError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Downloaded {
         dir: PathBuf,
     }
-    let what = "the modules with the CRDs";
-    let asked = command(module).args(["mod", "download", "-json"]).args(wanted).output().await;
-    let output = asked.map_err(|source| BuildError::Start { what, source })?;
-    let failed = || {
-        let text =
-            String::from_utf8_lossy(if output.status.success() { &output.stdout } else { &output.stderr });
-        BuildError::Failed { what, output: text.into_owned() }
-    };
-    if !output.status.success() {
-        return Err(failed());
+    let what = "the modules that files are taken from";
+    let mut download = command(module);
+    download.args(["mod", "download", "-json"]).args(wanted);
+    let output = tool::run(what, download).await?;
+    let folders: Result<Vec<Downloaded>, _> =
+        serde_json::Deserializer::from_str(&output).into_iter().collect();
+    match folders {
+        Ok(folders) if folders.len() == wanted.len() => {
+            Ok(folders.into_iter().map(|module| module.dir).collect())
+        }
+        _ => Err(BuildError::Failed { what, output }),
     }
-    let folders: Vec<Downloaded> = serde_json::Deserializer::from_slice(&output.stdout)
-        .into_iter()
-        .collect::<Result<_, _>>()
-        .map_err(|_| failed())?;
-    folders.into_iter().map(|module| module.dir).collect::<Vec<_>>().try_into().map_err(|_| failed())
 }
