@@ -230,11 +230,15 @@ impl<'a> Joining<'a> {
 }
 
 /// The prepared store knows the port of the API server that filled it, and an API server corrects addresses, not ports.
+/// In a store that was not prepared it writes down everything by itself, as it is.
 async fn lead_to(client: &Client, port: u16) -> Result<(), kube::Error> {
     let ports = json!([{"name": "https", "port": port, "protocol": "TCP"}]);
     let slice = Patch::Merge(json!({"ports": ports}));
     let slices: Api<EndpointSlice> = Api::namespaced(client.clone(), "default");
-    slices.patch("kubernetes", &PatchParams::default(), &slice).await?;
+    match slices.patch("kubernetes", &PatchParams::default(), &slice).await {
+        Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(()),
+        patched => patched?,
+    };
     let addresses = json!([{"ip": HOST.to_string()}]);
     let endpoints = Patch::Merge(json!({"subsets": [{"addresses": addresses, "ports": ports}]}));
     // the older form of the same
