@@ -130,7 +130,7 @@ impl Object {
         // A kind is refused with 404 for a moment after its CRD is served.
         let created =
             polling::until(SETTLE_LIMIT, async || match self.api.create(&parameters, &object).await {
-                Err(kube::Error::Api(status)) if status.is_not_found() => None,
+                Err(kube::Error::Api(status)) if status.code == 404 => None,
                 outcome => Some(outcome),
             });
         match created.await {
@@ -149,7 +149,7 @@ impl Object {
 
     async fn remove(self) -> Result<(), InstallationError> {
         let found = match self.api.get_metadata_opt(&self.name).await {
-            Err(kube::Error::Api(status)) if status.is_not_found() => None,
+            Err(kube::Error::Api(status)) if status.code == 404 => None,
             found => found.map_err(|source| self.failed("read", source))?,
         };
         let labels = found.and_then(|found| found.metadata.labels).unwrap_or_default();
@@ -157,7 +157,7 @@ impl Object {
             return Ok(());
         }
         match self.api.delete(&self.name, &DeleteParams::default()).await {
-            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
             outcome => outcome.map(drop).map_err(|source| self.failed("delete", source)),
         }
     }

@@ -22,8 +22,8 @@ use chat::Chat;
 use forge::{Forge, Issue};
 use pipeline::{Outcome, Pipeline};
 
-/// The two tenants.
-pub const GUIDS: [&str; 2] = ["s1", "s2"];
+/// The two tenants. Their names are long enough not to be found by chance in a password.
+pub const GUIDS: [&str; 2] = ["story1", "story2"];
 /// The branch of the lab guide on which a file is missing.
 const BRANCH: &str = "broken";
 /// That file, and what it should say.
