@@ -2,6 +2,8 @@
 //!
 //! Field names as of Tekton Pipelines 1.6 (`tekton.dev/v1`) and core `v1`.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::RunFacts;
@@ -232,21 +234,24 @@ pub(super) fn newer(a: &Value, b: &Value) -> bool {
     run(a) != run(b) && !start.is_empty() && start > finished(b)
 }
 
-/// Events as lines: those of objects whose name begins with one of `about`, or all warnings.
+/// What holds a pod up, and what is said of the pod once that is over: the scheduler tries again, as the kubelet does.
+const OVERCOME: [(&str, &str); 3] =
+    [("FailedScheduling", "Scheduled"), ("FailedMount", "Started"), ("FailedAttachVolume", "Started")];
+
+/// Events as lines: those of objects whose name begins with one of `about`, or all warnings; without what held a pod up
+/// that went on after all.
 pub(super) fn event_lines(events: &[Value], about: &[String]) -> Vec<String> {
-    let get = |event: &Value, names: &[&str]| -> String {
-        names
-            .iter()
-            .map(|n| event.pointer(n).map(plain).unwrap_or_default())
-            .find(|t| !t.is_empty())
-            .unwrap_or_default()
-    };
+    let said: HashSet<_> = events.iter().map(|event| (reason(event), involved(event))).collect();
     let mut lines = Vec::new();
     for event in events {
-        let object = get(event, &["/InvolvedObject/Name", "/involvedObject/name"]);
-        let kind = get(event, &["/InvolvedObject/Kind", "/involvedObject/kind"]);
-        let (reason, message) = (get(event, &["/Reason", "/reason"]), get(event, &["/Message", "/message"]));
-        let kind_of_event = get(event, &["/Type", "/type"]);
+        let (reason, object) = (reason(event), involved(event));
+        let end = OVERCOME.iter().find(|(trouble, _)| *trouble == reason).map(|(_, end)| (*end).to_owned());
+        if end.is_some_and(|end| said.contains(&(end, object.clone()))) {
+            continue;
+        }
+        let kind = either(event, &["/InvolvedObject/Kind", "/involvedObject/kind"]);
+        let message = either(event, &["/Message", "/message"]);
+        let kind_of_event = either(event, &["/Type", "/type"]);
         let concerns = about
             .iter()
             .any(|a| object.starts_with(a.as_str()) || a.starts_with(&object) && object.len() > 3);
@@ -257,7 +262,7 @@ pub(super) fn event_lines(events: &[Value], about: &[String]) -> Vec<String> {
         {
             // Newer event sources leave the time at its zero value.
             let time =
-                Some(get(event, &["/Timestamp", "/lastTimestamp"])).filter(|t| !t.starts_with("0001-"));
+                Some(either(event, &["/Timestamp", "/lastTimestamp"])).filter(|t| !t.starts_with("0001-"));
             let time = time.unwrap_or_default();
             // Without its type: "Warning" is what events of failures are called, it does not soften them.
             let line = format!("{reason} {}/{object}: {message} {time}", kind.to_ascii_lowercase());
@@ -266,6 +271,20 @@ pub(super) fn event_lines(events: &[Value], about: &[String]) -> Vec<String> {
     }
     lines.truncate(200);
     lines
+}
+
+fn reason(event: &Value) -> String {
+    either(event, &["/Reason", "/reason"])
+}
+
+/// The name of the object that an event is about.
+fn involved(event: &Value) -> String {
+    either(event, &["/InvolvedObject/Name", "/involvedObject/name"])
+}
+
+/// The first of these fields that says something.
+fn either(event: &Value, fields: &[&str]) -> String {
+    fields.iter().map(|field| text(event, field)).find(|text| !text.is_empty()).unwrap_or_default()
 }
 
 /// The status of every attempt, first to last.
@@ -321,4 +340,38 @@ fn plain(value: &Value) -> String {
 fn field(name: &str, value: Option<&Value>) -> String {
     let value = value.map(plain).unwrap_or_default();
     if value.is_empty() { String::new() } else { format!(" {name}={value}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(kind: &str, reason: &str, pod: &str, message: &str) -> Value {
+        json!({"Type": kind, "Reason": reason, "Message": message,
+            "InvolvedObject": {"Kind": "Pod", "Name": pod}})
+    }
+
+    #[test]
+    fn what_held_a_pod_up_that_went_on_is_not_told() {
+        let late = "0/1 nodes are available: 1 node(s) didn't match pod affinity rules.";
+        let unmounted = "MountVolume.SetUp failed for volume \"token\": not registered";
+        let held = [
+            event("Warning", "FailedScheduling", "run-fetch-pod", late),
+            event("Warning", "FailedMount", "run-fetch-pod", unmounted),
+            event("Warning", "FailedScheduling", "run-build-pod", late),
+        ];
+        let about = ["run".to_owned()];
+        assert_eq!(event_lines(&held, &about).len(), 3);
+
+        let scheduled = event("Normal", "Scheduled", "run-fetch-pod", "Successfully assigned");
+        let started = event("Normal", "Started", "run-fetch-pod", "Started container prepare");
+        let mut after: Vec<Value> = held.into_iter().chain([scheduled]).collect();
+        let told = event_lines(&after, &about);
+        assert_eq!(told.len(), 2, "{told:?}");
+        after.push(started);
+        let told = event_lines(&after, &about);
+        assert_eq!(told, [format!("FailedScheduling pod/run-build-pod: {late}")]);
+    }
 }
