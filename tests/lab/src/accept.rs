@@ -21,6 +21,7 @@ use crate::{
     cluster,
     directories::Directories,
     images::{Images, archive, suite::Suite},
+    installation,
     supervisor::{Options, Prepared, Size},
     visit,
 };
@@ -143,8 +144,9 @@ impl Acceptance {
     }
 }
 
-/// Removes everything that a suite brings into a cluster, whether it is there or not.
+/// Removes everything that a suite brings into a cluster, whether it is there or not; returns when it is gone.
 async fn clean(client: &Client) -> anyhow::Result<()> {
     pod::remove(client).await?;
-    cluster::clean(client).await
+    cluster::clean(client).await?;
+    Ok(installation::gone(client).await?)
 }

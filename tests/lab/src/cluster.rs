@@ -170,14 +170,13 @@ impl Cluster {
     }
 }
 
-/// Removes from a cluster everything that a lab brings there, whether it is there or not; returns when it is gone.
+/// Removes from a cluster everything that a lab brings there, whether it is there or not.
 pub(crate) async fn clean(client: &Client) -> anyhow::Result<()> {
     resolver::leave(client).await?;
     let everything =
         [objects::settings("", true, ""), objects::namespaces(true), operators::objects()].concat();
     installation::remove(client, everything).await?;
-    installation::undefine(client).await?;
-    Ok(installation::gone(client).await?)
+    Ok(installation::undefine(client).await?)
 }
 
 /// What pods' name server has to know beside the cluster: router and forge, behind the doors at `address`.
