@@ -36,12 +36,7 @@ spec:
         - name: mcp
           containerPort: {{ .entry.port }}
         {{- include "mcp-server.container" . | nindent 8 }}
-        {{- if semverCompare ">=1.30-0" .root.Capabilities.KubeVersion.Version }}
-        # requests come until all nodes know that this pod goes
-        lifecycle:
-          preStop:
-            sleep: {seconds: 5}
-        {{- end }}
+        {{- include "workload.handover" .root | nindent 8 }}
       volumes:
         {{- include "mcp-server.volumes" . | nindent 8 }}
 {{- include "mcp-server.service" (merge (dict "selector" ($selector | fromYaml)) .) }}

@@ -50,6 +50,9 @@ volumeMounts:
   ports:
   - name: web
     containerPort: 8080
+  {{- if not .Values.terminal.enabled }}
+  {{- include "workload.handover" . | nindent 2 }}
+  {{- end }}
   readinessProbe:
     httpGet: {path: /, port: web}
     periodSeconds: 5
@@ -68,6 +71,9 @@ volumeMounts:
   ports:
   - name: content
     containerPort: 8000
+  {{- if not .Values.terminal.enabled }}
+  {{- include "workload.handover" . | nindent 2 }}
+  {{- end }}
   env:
   - {name: DOMAIN, value: {{ .Values.deployer.domain | quote }}}
   - {name: GUID, value: {{ .Values.deployer.guid | quote }}}

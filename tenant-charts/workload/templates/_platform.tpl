@@ -36,3 +36,13 @@ runAsNonRoot: true
 seccompProfile:
   type: RuntimeDefault
 {{- end }}
+
+{{- /* For the containers that answer in a pod whose successor takes over beside it: requests come until all nodes know
+that this pod goes. Context: the chart's. */}}
+{{- define "workload.handover" -}}
+{{- if semverCompare ">=1.30-0" .Capabilities.KubeVersion.Version -}}
+lifecycle:
+  preStop:
+    sleep: {seconds: 5}
+{{- end }}
+{{- end }}
