@@ -189,14 +189,16 @@ impl Record {
         self.existed
     }
 
-    /// Takes down what the order says, for commands that are given the guid alone. LiteLLM's master key is the
-    /// one secret of the platform among it: without it such a destroy would leave the virtual key behind.
-    /// Nothing is written until [`Record::begin`].
+    /// Takes down what the order says, and forgets what it does not say any more, for commands that are given the
+    /// guid alone. LiteLLM's master key is the one secret of the platform among it: without it such a destroy would
+    /// leave the virtual key behind. Nothing is written until [`Record::begin`].
     pub async fn remember(&self, vars: &Vars) {
         let mut held = self.held.lock().await;
         for name in known::names().filter(|name| !known::is_secret(name)) {
-            if let Ok(Some(value)) = vars.json(&[name]) {
-                held.facts.variables.insert(name.to_owned(), value);
+            match vars.json(&[name]) {
+                Ok(Some(value)) => drop(held.facts.variables.insert(name.to_owned(), value)),
+                Ok(None) => drop(held.facts.variables.remove(name)),
+                Err(_) => {}
             }
         }
         if let Ok(Some(key)) = vars.secret(&[MASTER_KEY]) {

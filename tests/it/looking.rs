@@ -85,6 +85,20 @@ async fn a_tenant_before_during_and_after() {
 }
 
 #[tokio::test]
+async fn a_variable_that_an_order_does_not_set_any_more_is_forgotten() {
+    let world = World::shared().await;
+    let image = json!({"ocp4_workload_ocpsandbox_mcp_user_gitea_image": "mirror.lab.test/gitea-mcp:1"});
+    let order = || world.provision("look9", "order.yml");
+    let look = || world.command("status", "look9").args(["-o", "json"]).run().expect(ExitCode::Done);
+    order().args(["-e", &image.to_string()]).run().expect(ExitCode::Done);
+    assert_eq!(those(&states(&look()), "present").len(), 10, "{}", look());
+
+    order().run().expect(ExitCode::Done);
+    assert_eq!(those(&states(&look()), "present").len(), 10, "{}", look());
+    world.destroy_without_trace("look9").await;
+}
+
+#[tokio::test]
 async fn looking_writes_nothing() {
     let world = World::own(true).await;
     let client = world.client().await;
