@@ -32,7 +32,7 @@ pub mod operators;
 pub mod pki;
 pub mod platform;
 pub mod play;
-mod polling;
+pub mod polling;
 mod ports;
 pub mod processes;
 pub mod proxy;

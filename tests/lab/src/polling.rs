@@ -1,4 +1,4 @@
-//! Waiting for what cannot be watched: a process that has just been started.
+//! Waiting for what cannot be watched: a process that has just been started, a state of the whole cluster.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// Calls `probe` until it has an answer or `limit` has passed, with pauses from 5 to 50 ms.
-pub(crate) async fn until<T>(limit: Duration, mut probe: impl AsyncFnMut() -> Option<T>) -> Option<T> {
+pub async fn until<T>(limit: Duration, mut probe: impl AsyncFnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + limit;
     let mut pause = FIRST_PAUSE;
     loop {

@@ -156,7 +156,7 @@ impl Story<'_> {
 
 /// Where the charts of this checkout are: all of them in the tenant's repository, since Argo CD asks for branches with a
 /// client of its own that knows nothing of the lab's GitHub.
-fn charts() -> serde_json::Map<String, serde_json::Value> {
+pub fn charts() -> serde_json::Map<String, serde_json::Value> {
     let prefix = "ocp4_workload_ocpsandbox_mcp_user_";
     [
         ("librechat_config_repo_path", "tenant/librechat-config"),
@@ -177,17 +177,17 @@ pub(crate) fn told(output: &str, key: &str) -> anyhow::Result<String> {
 }
 
 /// The namespace of a tenant's component.
-pub(crate) fn namespace(component: &str, guid: &str) -> String {
+pub fn namespace(component: &str, guid: &str) -> String {
     format!("{component}-user-{guid}")
 }
 
 /// A client for the story's services, which are addresses of the cluster.
-pub(crate) fn http() -> anyhow::Result<reqwest::Client> {
+pub fn http() -> anyhow::Result<reqwest::Client> {
     Ok(tenant_kit::http::client(&tenant_kit::http::ClientSettings::new("tenant-lab"))?)
 }
 
 /// The address of a Service, reached from the host.
-pub(crate) async fn address(client: &Client, namespace: &str, name: &str) -> anyhow::Result<String> {
+pub async fn address(client: &Client, namespace: &str, name: &str) -> anyhow::Result<String> {
     let services: kube::Api<k8s_openapi::api::core::v1::Service> =
         kube::Api::namespaced(client.clone(), namespace);
     let service = services.get(name).await.with_context(|| format!("read Service {namespace}/{name}"))?;
