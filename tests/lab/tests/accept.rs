@@ -54,7 +54,8 @@ async fn objects(client: &kube::Client) -> BTreeMap<String, Value> {
     snapshot.unwrap_or_else(|error| panic!("the cluster's objects cannot be listed: {error}")).objects
 }
 
-/// What is there now and was not; nodes and leases move by themselves.
+/// What is there now and was not. A node begins to tell that it is alive some time after it is Ready.
 fn added(before: &BTreeMap<String, Value>, after: &BTreeMap<String, Value>) -> Vec<String> {
-    after.keys().filter(|key| !before.contains_key(*key)).cloned().collect()
+    let new = after.keys().filter(|key| !before.contains_key(*key));
+    new.filter(|key| !key.contains(" kube-node-lease/")).cloned().collect()
 }
