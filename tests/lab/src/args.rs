@@ -107,10 +107,11 @@ pub(crate) struct UpArguments {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The suite is brought into the cluster as images: those of the charts, and one with the suite, tenant, the operators and
-the stand-ins, which runs as pod ingress-nginx/tenant-lab-suite. The cluster should be a fresh one, without an Argo CD,
-Tekton or ToolHive of its own; its name server has to be CoreDNS as kubeadm installs it. What was brought is removed
-again; a suite that failed is left there for a look, until the next time. Images need root, see `cargo lab up --size`.
+The suite is brought into the cluster as images: those of the charts, and one with the suite,
+tenant, the operators and the stand-ins, which runs as pod ingress-nginx/tenant-lab-suite. The
+cluster should be a fresh one, without an Argo CD, Tekton or ToolHive of its own; its name server
+has to be CoreDNS as kubeadm installs it. What was brought is removed again; a suite that failed
+is left there for a look, until the next time. Images need root.
 
 Examples:
   tests/kind/accept                   make a cluster with kind, play the suite there, remove the cluster
