@@ -20,8 +20,8 @@ use crate::{
     builds::progress::Progress,
     cluster,
     directories::Directories,
-    images::{Images, archive, suite::Suite},
-    installation,
+    images::{self, Images, archive, suite::Suite},
+    installation, node,
     supervisor::{Options, Prepared, Size},
     visit,
 };
@@ -73,6 +73,8 @@ impl Acceptance {
         progress: Progress,
         tell: &(dyn Fn(&str) + Sync),
     ) -> anyhow::Result<bool> {
+        // before anything is built for nothing
+        node::installed(images::TOOLS.iter())?;
         let client = cluster::client(&self.kubeconfig).await?;
         let nodes: Api<k8s_openapi::api::core::v1::Node> = Api::all(client.clone());
         let nodes = nodes.list_metadata(&ListParams::default()).await.context("list the cluster's nodes")?;

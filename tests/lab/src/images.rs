@@ -32,7 +32,6 @@ use crate::{
         tool,
     },
     gitea::forge,
-    node,
     operators::{tekton, toolhive},
     play::images::{self as table, Holds, PROGRAM},
     supervisor::Prepared,
@@ -104,7 +103,6 @@ impl Images {
     /// # Errors
     /// When something cannot be built or written.
     pub(crate) async fn with(prepared: &Prepared, suite: &Suite, progress: Progress) -> anyhow::Result<Self> {
-        node::installed(TOOLS.iter())?;
         let programs = prepared.programs.as_ref().context("nothing was prepared for pods")?;
         let maker = Maker::new(&prepared.parts, programs, progress).await?;
         let mut images = maker.of_tenants().await?;
