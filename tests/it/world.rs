@@ -62,7 +62,7 @@ impl World {
 
     /// A folder that goes with the lab.
     pub(crate) fn folder(&self) -> &Path {
-        self.lab.kubeconfig().parent().expect("a kubeconfig lies in a folder")
+        self.lab.state().folder()
     }
 
     /// Writes a file there.

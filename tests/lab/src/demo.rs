@@ -76,19 +76,15 @@ pub(crate) fn checkout() -> PathBuf {
 
 /// The platform's share of the order, readable by its owner only.
 fn vars_file(state: &State) -> anyhow::Result<PathBuf> {
-    let path = folder(state).join("vars.yml");
+    let path = state.folder().join("vars.yml");
     private(&path, commands::vars(state)).context("write the platform's variables")?;
     Ok(path)
 }
 
 fn output_folder(state: &State) -> anyhow::Result<PathBuf> {
-    let path = folder(state).join("demo");
+    let path = state.folder().join("demo");
     std::fs::create_dir_all(&path).context("make the folder for user data")?;
     Ok(path)
-}
-
-fn folder(state: &State) -> &Path {
-    state.router_ca.parent().unwrap_or(Path::new("."))
 }
 
 /// Builds `tenant`, with these options of `cargo build`, and returns the executable.

@@ -69,6 +69,11 @@ impl State {
         fs::rename(partial, file(directory))
     }
 
+    /// The lab's folder, which goes with it.
+    pub fn folder(&self) -> &Path {
+        self.router_ca.parent().unwrap_or(Path::new("."))
+    }
+
     /// The environment of a shell, or of a test's command.
     pub fn env(&self) -> Vec<(String, String)> {
         let path = |path: &Path| path.display().to_string();

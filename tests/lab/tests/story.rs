@@ -28,7 +28,7 @@ async fn two_tenants_a_failed_pipeline_its_issue_the_fix_and_the_end() {
         state: lab.state(),
         tenant: tenant(),
         order: Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/order.yml"),
-        folder: lab.kubeconfig().parent().expect("a kubeconfig lies in a folder"),
+        folder: lab.state().folder(),
         tell: &|line| say(&format!("{line}\n")),
     };
     let issue = story.play().await.unwrap_or_else(|error| panic!("{error:#}"));

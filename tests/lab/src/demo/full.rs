@@ -2,7 +2,7 @@
 
 use tenant_lab::{directories::Directories, story::Story, supervisor::Size};
 
-use super::{ORDER, checkout, folder, open};
+use super::{ORDER, checkout, open};
 use crate::{
     args::UpArguments,
     commands::{self, print, say},
@@ -15,7 +15,7 @@ pub(super) async fn run(directories: &Directories, mut arguments: UpArguments) -
         state: &state,
         tenant,
         order: checkout().join(ORDER),
-        folder: folder(&state),
+        folder: state.folder(),
         tell: &|line| say(&format!("{line}\n")),
     };
     let issue = story.play().await?;
