@@ -10,10 +10,11 @@ use std::{
     process::{Command, Output},
 };
 
+use tenant_lab::skip::skipped;
+
 use crate::{
     checkout,
     program::{built, tenant},
-    skip::skipped,
     world::World,
 };
 

@@ -30,7 +30,6 @@ mod rollouts;
 mod secrecy;
 mod selection;
 mod signals;
-mod skip;
 mod spoiled;
 mod structure;
 mod stuck;

@@ -20,9 +20,10 @@ use tenant_lab::{
         realm::{FOREIGN, LogIn, STRANGER, STUDENT, TRUSTED},
         unknown_authority,
     },
+    skip::skipped,
 };
 
-use crate::{checkout, skip::skipped};
+use crate::checkout;
 
 /// Namespaces that the chart's stored case lets the tenant's group read, and the next tenant's.
 const OWN: &str = "librechat-mcpuser-x1";

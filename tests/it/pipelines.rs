@@ -24,9 +24,10 @@ use tenant_lab::{
         suite::Bench,
         tracker::Generation,
     },
+    skip::skipped,
 };
 
-use crate::{program::built, skip::skipped};
+use crate::program::built;
 
 #[tokio::test]
 async fn the_agent_reads_a_real_cluster_through_the_real_mcp_server_and_asks_it_who_reports() {

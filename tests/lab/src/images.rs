@@ -73,6 +73,16 @@ pub struct Built {
 }
 
 impl Images {
+    /// Builds what needs nothing of the lab's other parts, and longer than any of them: the Debian, and the image of our
+    /// programs.
+    ///
+    /// # Errors
+    /// When something cannot be built or written.
+    pub async fn build_ahead(cache: &Cache, progress: Progress) -> Result<(), BuildError> {
+        let base = base::ensure(cache, progress).await?;
+        own::ensure(cache, &base, progress).await.map(drop)
+    }
+
     /// Those of a node alone: pods can start, and have a shell.
     ///
     /// # Errors

@@ -38,6 +38,7 @@ pub mod processes;
 pub mod proxy;
 pub mod residence;
 mod resolver;
+pub mod skip;
 pub mod snapshot;
 pub mod standins;
 pub mod state;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    builds::{self, Parts, programs::Programs, progress::Progress},
+    builds::{self, Parts, cache::Cache, programs::Programs, progress::Progress},
     cluster::{Cluster, Ground, hosts},
     controlplane::{Place, prepared},
     directories::Directories,
@@ -66,6 +66,32 @@ impl Prepared {
         if options.size != Size::ControlPlane && options.kubeconfig.is_none() {
             node::possible()?;
         }
+        // builds of Go and of Rust each leave a core idle now and then, when they download and link
+        let ahead = async {
+            match options.size {
+                Size::Full => Images::build_ahead(&Cache::new(directories.builds()), progress).await,
+                Size::ControlPlane | Size::Node => Ok(()),
+            }
+        };
+        let programs = Self::without_images(directories, options, progress);
+        let (mut prepared, ()) = tokio::try_join!(programs, ahead)?;
+        if let (Some(programs), None) = (&prepared.programs, &options.kubeconfig) {
+            let images = match options.size {
+                Size::Full => Images::of_all(&prepared.parts, programs, progress).await?,
+                Size::ControlPlane | Size::Node => {
+                    Images::of_a_node(&prepared.parts, programs, progress).await?
+                }
+            };
+            prepared.node = Some(NodeParts { images, store: directories.images() });
+        }
+        Ok(prepared)
+    }
+
+    async fn without_images(
+        directories: &Directories,
+        options: &Options,
+        progress: Progress,
+    ) -> Result<Self, builds::BuildError> {
         let parts = builds::ensure(directories, progress).await?;
         let cluster = match &options.kubeconfig {
             None => Source::Store(prepared::ensure(&parts, !options.plain, progress).await?),
@@ -77,17 +103,7 @@ impl Prepared {
             Size::ControlPlane => None,
             Size::Node | Size::Full => Some(Programs::ensure(&parts.cache, progress).await?),
         };
-        let node = match &programs {
-            Some(programs) if options.kubeconfig.is_none() => {
-                let images = match options.size {
-                    Size::Full => Images::of_all(&parts, programs, progress).await?,
-                    _ => Images::of_a_node(&parts, programs, progress).await?,
-                };
-                Some(NodeParts { images, store: directories.images() })
-            }
-            _ => None,
-        };
-        Ok(Self { parts, cluster, gitea, forge, programs, node })
+        Ok(Self { parts, cluster, gitea, forge, programs, node: None })
     }
 }
 

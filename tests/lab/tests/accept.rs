@@ -6,13 +6,14 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, Write as _},
     process::Stdio,
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
-use tenant_lab::{bare::Bare, builds::progress::Progress, node, snapshot::Snapshot, standins::Inventory};
+use tenant_lab::{
+    bare::Bare, builds::progress::Progress, node, skip::skipped, snapshot::Snapshot, standins::Inventory,
+};
 use tokio::process::Command;
 
 /// How long what is deleted may take to go.
@@ -21,10 +22,7 @@ const LIMIT: Duration = Duration::from_mins(1);
 #[tokio::test(flavor = "multi_thread")]
 async fn an_existing_cluster_plays_the_suite_and_is_left_as_it_was() {
     if let Err(lacks) = node::possible() {
-        let notice = format!("\n!!! SKIPPED: the suite was not played on an existing cluster.\n{lacks}\n\n");
-        // past the test harness, which shows what is printed only for failures
-        io::stderr().write_all(notice.as_bytes()).expect("standard error takes a notice");
-        return;
+        return skipped("the suite on an existing cluster", &lacks.to_string());
     }
     tenant_kit::crypto::install_crypto();
     let bare = Bare::start(Progress::stderr()).await.unwrap_or_else(|error| panic!("no cluster: {error:#}"));

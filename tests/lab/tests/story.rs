@@ -10,6 +10,7 @@ use std::{
 
 use tenant_lab::{
     lab::Lab,
+    skip::skipped,
     story::{MISSING, Story},
 };
 
@@ -20,7 +21,7 @@ async fn two_tenants_a_failed_pipeline_its_issue_the_fix_and_the_end() {
         io::stderr().write_all(text.as_bytes()).expect("standard error takes a notice");
     };
     if let Err(lacks) = Lab::possible() {
-        return say(&format!("\n!!! SKIPPED: the story on a real node was not played.\n{lacks}\n\n"));
+        return skipped("the story on a real node", &lacks.to_string());
     }
     let lab = Lab::full().await;
     let lab = lab.unwrap_or_else(|error| panic!("the full lab does not start: {error:#}"));

@@ -1,5 +1,5 @@
 //! Finished builds by content: one folder per hash of everything that went in, put in place by one
-//! rename, made by one process at a time.
+//! rename, each made by one process at a time.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -68,7 +68,7 @@ impl Cache {
         }
         let failed = |source| BuildError::Cache { path: self.directory.clone(), source };
         private_folder(&self.directory).map_err(failed)?;
-        let _lock = self.lock(progress).await.map_err(failed)?;
+        let _lock = self.lock(name, progress).await.map_err(failed)?;
         if used(&entry) {
             return Ok(entry);
         }
@@ -99,10 +99,11 @@ impl Cache {
         }
     }
 
-    /// One build at a time on this machine: a Go build of this size wants all cores and gigabytes of
-    /// memory. The lock goes with the process that holds it, however that ends.
-    async fn lock(&self, progress: Progress) -> io::Result<File> {
-        let lock = File::options().create(true).append(true).open(self.directory.join("lock"))?;
+    /// One build of a name at a time on this machine: what one lab builds, others wait for. The lock goes with the
+    /// process that holds it, however that ends.
+    async fn lock(&self, name: &str, progress: Progress) -> io::Result<File> {
+        let lock = self.directory.join(format!("{name}.lock"));
+        let lock = File::options().create(true).append(true).open(lock)?;
         match lock.try_lock() {
             Ok(()) => return Ok(lock),
             Err(TryLockError::WouldBlock) => {}

@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::{self, Write as _},
     ops::Deref,
     path::{Path, PathBuf},
 };
@@ -12,6 +11,7 @@ use tenant_lab::{
     directories::Directories,
     lab::Lab,
     node,
+    skip::skipped,
     snapshot::Snapshot,
 };
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
@@ -52,9 +52,7 @@ impl World {
 
     async fn start() -> Option<Self> {
         if let Err(lacks) = node::possible() {
-            let notice = format!("\n!!! SKIPPED: nothing was tried on a real node.\n{lacks}\n\n");
-            // past the test harness, which shows what is printed only for failures
-            io::stderr().write_all(notice.as_bytes()).expect("standard error takes a notice");
+            skipped("what needs a real node", &lacks.to_string());
             return None;
         }
         let parts = builds::ensure(&Directories::from_environment(), Progress::stderr()).await;
