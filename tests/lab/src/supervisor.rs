@@ -74,7 +74,7 @@ impl Prepared {
             }
         };
         let programs = Self::without_images(directories, options, progress);
-        let (mut prepared, ()) = tokio::try_join!(programs, ahead)?;
+        let (mut prepared, ()) = futures::future::try_join(programs, ahead).await?;
         if let (Some(programs), None) = (&prepared.programs, &options.kubeconfig) {
             let images = match options.size {
                 Size::Full => Images::of_all(&prepared.parts, programs, progress).await?,
