@@ -39,8 +39,8 @@ impl Bare {
     /// # Errors
     /// When something cannot be built or does not come up.
     pub async fn start(progress: Progress) -> anyhow::Result<Self> {
-        node::possible()?;
         let directories = Directories::from_environment();
+        node::possible(&directories)?;
         let parts = builds::ensure(&directories, progress).await?;
         let programs = Programs::ensure(&parts.cache, progress).await?;
         let images = Images::of_a_node(&parts, &programs, progress).await?;

@@ -16,8 +16,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::Context as _;
+use anyhow::bail;
 use archive::{Image, Layer, Packing};
+use futures::future::try_join;
 use serde_json::{Value, json};
 use suite::Suite;
 use tokio::process::Command;
@@ -72,17 +73,36 @@ pub struct Built {
     pub archive: PathBuf,
 }
 
-impl Images {
-    /// Builds what needs nothing of the lab's other parts, and longer than any of them: the Debian, and the image of our
-    /// programs.
+/// What images are made of that needs nothing of the lab's other parts, and longer than any of them.
+#[derive(Clone, Debug)]
+pub struct Ahead {
+    debian: Layer,
+    own: Built,
+}
+
+impl Ahead {
+    /// Builds it: the Debian, the image of our programs, and what comes from npm and `PyPI`.
     ///
     /// # Errors
     /// When something cannot be built or written.
-    pub async fn build_ahead(cache: &Cache, progress: Progress) -> Result<(), BuildError> {
-        let base = base::ensure(cache, progress).await?;
-        own::ensure(cache, &base, progress).await.map(drop)
+    pub async fn ensure(cache: &Cache, progress: Progress) -> Result<Self, BuildError> {
+        let built = async {
+            let debian = base::ensure(cache, progress).await?;
+            let own = own::ensure(cache, &debian, progress).await?;
+            Ok(Self { debian, own })
+        };
+        let installed = async {
+            openshift_mcp::ensure(cache, Release::Current, progress).await?;
+            for server in python::servers() {
+                python::ensure(cache, server, progress).await?;
+            }
+            Ok(())
+        };
+        try_join(built, installed).await.map(|(built, ())| built)
     }
+}
 
+impl Images {
     /// Those of a node alone: pods can start, and have a shell.
     ///
     /// # Errors
@@ -92,7 +112,8 @@ impl Images {
         programs: &Programs,
         progress: Progress,
     ) -> Result<Self, BuildError> {
-        let maker = Maker::new(parts, programs, progress).await?;
+        let debian = base::ensure(&parts.cache, progress).await?;
+        let maker = Maker { parts, programs, cache: &parts.cache, progress, debian };
         let shell = table::find(SHELL).into_iter();
         Ok(Self { made: vec![maker.pause().await?, maker.all(shell).await?.remove(0)], built: Vec::new() })
     }
@@ -101,9 +122,14 @@ impl Images {
     ///
     /// # Errors
     /// When something cannot be built or written.
-    pub async fn of_all(parts: &Parts, programs: &Programs, progress: Progress) -> Result<Self, BuildError> {
-        let maker = Maker::new(parts, programs, progress).await?;
-        let mut images = maker.of_tenants().await?;
+    pub async fn of_all(
+        parts: &Parts,
+        programs: &Programs,
+        Ahead { debian, own }: Ahead,
+        progress: Progress,
+    ) -> Result<Self, BuildError> {
+        let maker = Maker { parts, programs, cache: &parts.cache, progress, debian };
+        let mut images = maker.of_tenants(own).await?;
         images.made.push(maker.pause().await?);
         Ok(images)
     }
@@ -113,9 +139,12 @@ impl Images {
     /// # Errors
     /// When something cannot be built or written.
     pub(crate) async fn with(prepared: &Prepared, suite: &Suite, progress: Progress) -> anyhow::Result<Self> {
-        let programs = prepared.programs.as_ref().context("nothing was prepared for pods")?;
-        let maker = Maker::new(&prepared.parts, programs, progress).await?;
-        let mut images = maker.of_tenants().await?;
+        let Prepared { parts, programs: Some(programs), ahead: Some(Ahead { debian, own }), .. } = prepared
+        else {
+            bail!("nothing was prepared for pods")
+        };
+        let maker = Maker { parts, programs, cache: &parts.cache, progress, debian: debian.clone() };
+        let mut images = maker.of_tenants(own.clone()).await?;
         images.made.push(maker.suite(suite).await?);
         Ok(images)
     }
@@ -127,18 +156,12 @@ struct Maker<'a> {
     programs: &'a Programs,
     cache: &'a Cache,
     progress: Progress,
-    base: Layer,
+    debian: Layer,
 }
 
-impl<'a> Maker<'a> {
-    async fn new(parts: &'a Parts, programs: &'a Programs, progress: Progress) -> Result<Self, BuildError> {
-        let base = base::ensure(&parts.cache, progress).await?;
-        Ok(Self { parts, programs, cache: &parts.cache, progress, base })
-    }
-
+impl Maker<'_> {
     /// Those of the charts, and of what the operators start.
-    async fn of_tenants(&self) -> Result<Images, BuildError> {
-        let built = own::ensure(self.cache, &self.base, self.progress).await?;
+    async fn of_tenants(&self, own: Built) -> Result<Images, BuildError> {
         let programs = self.programs;
         let mut made = Vec::new();
         for helper in ["entrypoint", "nop", "workingdirinit"] {
@@ -147,9 +170,9 @@ impl<'a> Maker<'a> {
         }
         let (runner, user) = (&programs.toolhive_proxyrunner, json!({"User": "65532"}));
         made.push(self.program(toolhive::PROXY_IMAGE, "/thv-proxyrunner", runner, user).await?);
-        let listed = table::IMAGES.iter().filter(|image| image.reference != built.reference);
+        let listed = table::IMAGES.iter().filter(|image| image.reference != own.reference);
         made.extend(self.all(listed).await?);
-        Ok(Images { made, built: vec![built] })
+        Ok(Images { made, built: vec![own] })
     }
 
     async fn pause(&self) -> Result<Image, BuildError> {
@@ -184,7 +207,7 @@ impl<'a> Maker<'a> {
     }
 
     async fn listed(&self, entry: &'static table::Image) -> Result<Image, BuildError> {
-        let mut layers = vec![self.base.clone(), self.forge().await?];
+        let mut layers = vec![self.debian.clone(), self.forge().await?];
         layers.extend(match entry.holds {
             Holds::Debian => None,
             Holds::Part(_) => Some(self.lab().await?),

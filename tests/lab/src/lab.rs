@@ -90,7 +90,7 @@ impl Lab {
     /// # Errors
     /// Says what this machine lacks.
     pub fn possible() -> Result<(), Impossible> {
-        if visit::here() { Ok(()) } else { node::possible() }
+        if visit::here() { Ok(()) } else { node::possible(&Directories::from_environment()) }
     }
 
     /// Addresses and credentials.

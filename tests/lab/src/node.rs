@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     builds::programs::Programs,
     controlplane::{ControlPlane, Place, kubeconfig},
+    directories::Directories,
     files::{private, private_folder, tail},
     images::{self, Images, PAUSE},
     installation,
@@ -103,6 +104,15 @@ pub enum Impossible {
         /// What it said.
         said: String,
     },
+    /// What the lab keeps would be hidden from the node.
+    #[error(
+        "a node's machine has a /tmp of its own, where it would not see {}: set TENANT_LAB_CACHE to a folder elsewhere",
+        cache.display()
+    )]
+    Hidden {
+        /// Where it is kept.
+        cache: PathBuf,
+    },
     /// Programs are not installed.
     #[error("nodes and images need programs that are not installed: apt-get install {}", packages.join(" "))]
     Tools {
@@ -111,12 +121,15 @@ pub enum Impossible {
     },
 }
 
-/// Whether this machine can have a node.
+/// Whether this machine can have a node, with what the lab keeps in these folders.
 ///
 /// # Errors
 /// Says what it lacks.
-pub fn possible() -> Result<(), Impossible> {
+pub fn possible(directories: &Directories) -> Result<(), Impossible> {
     installed(TOOLS.iter().chain(&images::TOOLS))?;
+    if directories.root().starts_with("/tmp") {
+        return Err(Impossible::Hidden { cache: directories.root().to_owned() });
+    }
     let probe = [
         "--fork",
         "--pid",

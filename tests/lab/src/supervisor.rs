@@ -19,7 +19,7 @@ use crate::{
     faults::Faults,
     files::private,
     gitea::{self, GiteaFactory, GiteaInstance, GiteaProgram, template::Template},
-    images::Images,
+    images::{Ahead, Images},
     node::{self, Joining, NodeParts, machine::HOST, relay},
     operators,
     pki::Pki,
@@ -40,6 +40,8 @@ pub struct Prepared {
     pub(crate) forge: Template,
     /// For pods that run, and what makes them.
     pub(crate) programs: Option<Programs>,
+    #[serde(skip)]
+    pub(crate) ahead: Option<Ahead>,
     #[serde(skip)]
     node: Option<NodeParts>,
 }
@@ -64,23 +66,22 @@ impl Prepared {
         progress: Progress,
     ) -> Result<Self, builds::BuildError> {
         if options.size != Size::ControlPlane && options.kubeconfig.is_none() {
-            node::possible()?;
+            node::possible(directories)?;
         }
         // builds of Go and of Rust each leave a core idle now and then, when they download and link
         let ahead = async {
             match options.size {
-                Size::Full => Images::build_ahead(&Cache::new(directories.builds()), progress).await,
-                Size::ControlPlane | Size::Node => Ok(()),
+                Size::Full => Ahead::ensure(&Cache::new(directories.builds()), progress).await.map(Some),
+                Size::ControlPlane | Size::Node => Ok(None),
             }
         };
         let programs = Self::without_images(directories, options, progress);
-        let (mut prepared, ()) = futures::future::try_join(programs, ahead).await?;
+        let (mut prepared, ahead) = futures::future::try_join(programs, ahead).await?;
+        prepared.ahead = ahead;
         if let (Some(programs), None) = (&prepared.programs, &options.kubeconfig) {
-            let images = match options.size {
-                Size::Full => Images::of_all(&prepared.parts, programs, progress).await?,
-                Size::ControlPlane | Size::Node => {
-                    Images::of_a_node(&prepared.parts, programs, progress).await?
-                }
+            let images = match prepared.ahead.clone() {
+                Some(ahead) => Images::of_all(&prepared.parts, programs, ahead, progress).await?,
+                None => Images::of_a_node(&prepared.parts, programs, progress).await?,
             };
             prepared.node = Some(NodeParts { images, store: directories.images() });
         }
@@ -103,7 +104,7 @@ impl Prepared {
             Size::ControlPlane => None,
             Size::Node | Size::Full => Some(Programs::ensure(&parts.cache, progress).await?),
         };
-        Ok(Self { parts, cluster, gitea, forge, programs, node: None })
+        Ok(Self { parts, cluster, gitea, forge, programs, ahead: None, node: None })
     }
 }
 

@@ -12,7 +12,8 @@ use std::{
 
 use serde_json::Value;
 use tenant_lab::{
-    bare::Bare, builds::progress::Progress, node, skip::skipped, snapshot::Snapshot, standins::Inventory,
+    bare::Bare, builds::progress::Progress, directories::Directories, node, skip::skipped,
+    snapshot::Snapshot, standins::Inventory,
 };
 use tokio::process::Command;
 
@@ -21,7 +22,7 @@ const LIMIT: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_existing_cluster_plays_the_suite_and_is_left_as_it_was() {
-    if let Err(lacks) = node::possible() {
+    if let Err(lacks) = node::possible(&Directories::from_environment()) {
         return skipped("the suite on an existing cluster", &lacks.to_string());
     }
     tenant_kit::crypto::install_crypto();

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use futures::future::try_join;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -137,16 +138,22 @@ impl Programs {
     pub async fn ensure(cache: &Cache, progress: Progress) -> Result<Self, BuildError> {
         let toolchain = Toolchain::find().await?;
         let build = |module| build(cache, &toolchain, module, progress);
-        let toolhive = build(&TOOLHIVE).await?;
+        // two at a time: each leaves a core idle now and then; what comes later finds packages that others have compiled
+        let one =
+            async { Ok::<_, BuildError>((build(&NODE).await?, build(&ARGOCD).await?, build(&PAUSE).await?)) };
+        let other = async {
+            Ok((build(&TOOLHIVE).await?, build(&COREDNS).await?, build(&TEKTON).await?, build(&HELM).await?))
+        };
+        let ((node, argocd, pause), (toolhive, coredns, tekton, helm)) = try_join(one, other).await?;
         Ok(Self {
-            node: build(&NODE).await?.join("node"),
-            pause: build(&PAUSE).await?.join("pause"),
-            coredns: build(&COREDNS).await?.join("coredns"),
-            helm: build(&HELM).await?.join("helm"),
-            argocd: build(&ARGOCD).await?.join("argocd"),
+            node: node.join("node"),
+            pause: pause.join("pause"),
+            coredns: coredns.join("coredns"),
+            helm: helm.join("helm"),
+            argocd: argocd.join("argocd"),
             toolhive_operator: toolhive.join("thv-operator"),
             toolhive_proxyrunner: toolhive.join("thv-proxyrunner"),
-            tekton: build(&TEKTON).await?,
+            tekton,
         })
     }
 }

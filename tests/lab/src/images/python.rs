@@ -28,6 +28,11 @@ pub(super) const ENVIRONMENT: [&str; 2] = ["PYTHONPATH=/opt/packages", "PYTHONDO
 
 const PYTHON: &str = "/usr/bin/python3";
 
+/// The commands of all servers.
+pub(super) fn servers() -> impl Iterator<Item = &'static str> {
+    SERVERS.iter().map(|(command, _)| *command)
+}
+
 /// The layer with the server that `command` starts.
 ///
 /// # Errors

@@ -89,7 +89,7 @@ impl Maker<'_> {
             "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
             "WorkingDir": checkout.join("tests/lab"),
         });
-        let layers = vec![self.base.clone(), self.forge().await?, builds, own.await?];
+        let layers = vec![self.debian.clone(), self.forge().await?, builds, own.await?];
         Ok(Image { reference: REFERENCE.to_owned(), layers, config })
     }
 }

@@ -1,10 +1,10 @@
 //! Stand-in for a dynamic provisioner, where pods run: a claim gets a folder of this machine.
 //!
-//! Imitates: Rancher's local-path-provisioner (one folder for each claim, open to every user, removed with the
-//! claim); binding is the real controller's work. Kubernetes' own `kubernetes.io/host-path` makes folders that only
-//! root may enter.
+//! Imitates: Rancher's local-path-provisioner (one folder for each claim, made when the scheduler has chosen a node for
+//! the pod that wants it, open to every user, removed with the claim); binding is the real controller's work.
+//! Kubernetes' own `kubernetes.io/host-path` makes folders that only root may enter.
 //!
-//! Does not imitate: waiting for the first consumer, several nodes, sizes.
+//! Does not imitate: several nodes, sizes.
 //!
 //! Faults are those of `workloads`: *absent* leaves a claim pending. Subject: namespace/name.
 
@@ -15,7 +15,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use kube::api::{DynamicObject, PropagationPolicy};
+use kube::{
+    ResourceExt as _,
+    api::{DynamicObject, PropagationPolicy},
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -28,6 +31,9 @@ use crate::platform::{Behaviour, StandIn};
 /// The storage class whose claims are served, the cluster's default.
 pub(crate) const CLASS: &str = "lab-folders";
 const PROVISIONER: &str = "lab.test/folders";
+/// The scheduler's word that a pod wants the claim, and where. A claim bound before it (`Immediate`) is now and then not
+/// seen by the scheduler, which hears of a change before its own cache does and leaves the pod for five minutes.
+const WANTED: &str = "volume.kubernetes.io/selected-node";
 const MANAGER: &str = "volume-provisioner";
 
 /// Gives claims their folders.
@@ -59,6 +65,7 @@ impl Reconciler for Volumes {
         if bound
             || claim.metadata.deletion_timestamp.is_some()
             || claim.data["spec"]["storageClassName"] != CLASS
+            || !claim.annotations().contains_key(WANTED)
         {
             return Ok(Next::Wait);
         }
@@ -111,6 +118,6 @@ pub(crate) fn class() -> Value {
             "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
         },
         "provisioner": PROVISIONER,
-        "volumeBindingMode": "Immediate",
+        "volumeBindingMode": "WaitForFirstConsumer",
     })
 }

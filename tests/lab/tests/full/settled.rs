@@ -114,10 +114,11 @@ fn unready(pod: &Pod) -> Option<String> {
         return Some(format!("Pod {} is about to go", named(pod)));
     }
     let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let lacking: Vec<_> = conditions.clone().filter(|one| one.status != "True").collect();
     let ready = conditions.into_iter().any(|one| one.type_ == "Ready" && one.status == "True");
     let containers = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
     let states: Vec<_> = containers.map(|one| (&one.name, &one.state)).collect();
-    (!ready).then(|| format!("Pod {} is not Ready: {states:?}", named(pod)))
+    (!ready).then(|| format!("Pod {} is not Ready: {lacking:?} {states:?}", named(pod)))
 }
 
 fn named<K: Resource>(object: &K) -> String {

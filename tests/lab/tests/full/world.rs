@@ -51,11 +51,12 @@ impl World {
     }
 
     async fn start() -> Option<Self> {
-        if let Err(lacks) = node::possible() {
+        let directories = Directories::from_environment();
+        if let Err(lacks) = node::possible(&directories) {
             skipped("what needs a real node", &lacks.to_string());
             return None;
         }
-        let parts = builds::ensure(&Directories::from_environment(), Progress::stderr()).await;
+        let parts = builds::ensure(&directories, Progress::stderr()).await;
         let parts = parts.unwrap_or_else(|error| panic!("the lab cannot be built: {error:#}"));
         let programs = Programs::ensure(&parts.cache, Progress::stderr()).await;
         let programs = programs.unwrap_or_else(|error| panic!("the node cannot be built: {error:#}"));
