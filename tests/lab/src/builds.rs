@@ -18,7 +18,6 @@ use std::{
 };
 
 use cache::{Cache, Key};
-use futures::future::try_join3;
 use golang::{GoBuild, Toolchain};
 use progress::Progress;
 use serde::{Deserialize, Serialize};
@@ -76,38 +75,44 @@ pub async fn ensure(directories: &Directories, progress: Progress) -> Result<Par
     let cache = Cache::new(directories.builds());
 
     let control_plane_key = key(&toolchain, &CONTROL_PLANE, &KUBERNETES_FLAGS);
-    let control_plane = cache.entry("control-plane", &control_plane_key, progress, async |partial| {
-        let module = sources(partial, &CONTROL_PLANE)?;
-        let output = partial.join("controlplane");
-        let build =
-            GoBuild { module: &module, package: ".", flags: &KUBERNETES_FLAGS, cgo: true, output: &output };
-        build.run("etcd, kube-apiserver and kube-controller-manager", progress).await
-    });
+    let control_plane = cache
+        .entry("control-plane", &control_plane_key, progress, async |partial| {
+            let module = sources(partial, &CONTROL_PLANE)?;
+            let output = partial.join("controlplane");
+            let build = GoBuild {
+                module: &module,
+                package: ".",
+                flags: &KUBERNETES_FLAGS,
+                cgo: true,
+                output: &output,
+            };
+            build.run("etcd, kube-apiserver and kube-controller-manager", progress).await
+        })
+        .await?;
 
     let gitea_key = key(&toolchain, &GITEA, &GITEA_FLAGS);
-    let gitea = cache.entry("gitea", &gitea_key, progress, async |partial| {
-        let module = sources(partial, &GITEA)?;
-        let output = partial.join("gitea");
-        let package = "code.gitea.io/gitea";
-        let build = GoBuild { module: &module, package, flags: &GITEA_FLAGS, cgo: true, output: &output };
-        build.run("Gitea", progress).await?;
-        for source in golang::download(&module, &[pinned(GITEA[0].1, package)?]).await? {
-            for folder in ["options", "public", "templates"] {
-                copy_folder(&source.join(folder), &partial.join("static").join(folder))
-                    .map_err(|source| BuildError::Cache { path: partial.to_owned(), source })?;
+    let gitea = cache
+        .entry("gitea", &gitea_key, progress, async |partial| {
+            let module = sources(partial, &GITEA)?;
+            let output = partial.join("gitea");
+            let package = "code.gitea.io/gitea";
+            let build = GoBuild { module: &module, package, flags: &GITEA_FLAGS, cgo: true, output: &output };
+            build.run("Gitea", progress).await?;
+            for source in golang::download(&module, &[pinned(GITEA[0].1, package)?]).await? {
+                for folder in ["options", "public", "templates"] {
+                    copy_folder(&source.join(folder), &partial.join("static").join(folder))
+                        .map_err(|source| BuildError::Cache { path: partial.to_owned(), source })?;
+                }
             }
-        }
-        Ok(())
-    });
+            Ok(())
+        })
+        .await?;
 
-    // each leaves a core idle now and then, when it downloads and links
-    let (control_plane, gitea, crds) =
-        try_join3(control_plane, gitea, crds::ensure(&cache, progress)).await?;
     Ok(Parts {
         control_plane: control_plane.join("controlplane"),
         gitea: gitea.join("gitea"),
         gitea_static: gitea.join("static"),
-        crds,
+        crds: crds::ensure(&cache, progress).await?,
         cache,
         control_plane_key,
         gitea_key,

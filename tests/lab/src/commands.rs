@@ -20,7 +20,7 @@ use tenant_lab::{
     play::{self, Given},
     residence::Residence,
     state::State,
-    supervisor::Options,
+    supervisor::{Options, Size},
 };
 
 use crate::args::{EnvArguments, LogsArguments, MisbehaveArguments, PlayArguments, UpArguments};
@@ -40,19 +40,44 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// The lab's process and shells elsewhere must find the same file.
-pub(crate) fn options(arguments: UpArguments) -> anyhow::Result<Options> {
+/// The lab that is asked for.
+///
+/// # Errors
+/// When one of another kind runs under its name: it would be taken for the one that was asked for.
+pub(crate) fn options(directories: &Directories, arguments: UpArguments) -> anyhow::Result<Options> {
+    // the lab's process and shells elsewhere must find the same file
     let kubeconfig = arguments.kubeconfig.map(path::absolute).transpose().context("find the kubeconfig")?;
-    Ok(Options { name: arguments.lab.name, plain: arguments.plain, kubeconfig, size: arguments.size })
+    let (name, plain, size) = (arguments.lab.name, arguments.plain, arguments.size);
+    if let (Some(lab), None) = (find(directories, &name)?, &kubeconfig)
+        && (lab.size, lab.openshift) != (size, !plain)
+    {
+        bail!(
+            "lab {name} is running already, but as {}, not {}: end it with `cargo lab down{}`, or name another with --name",
+            kind(lab.size, lab.openshift),
+            kind(size, !plain),
+            option(&name)
+        );
+    }
+    Ok(Options { name, plain, kubeconfig, size })
+}
+
+fn kind(size: Size, openshift: bool) -> String {
+    format!("size {} {}", size.name(), apis(openshift))
 }
 
 /// The state of a lab that runs.
 pub(crate) fn running(directories: &Directories, name: &str) -> anyhow::Result<State> {
+    let found = find(directories, name)?;
+    found.with_context(|| format!("lab {name} does not run: start it with `cargo lab up{}`", option(name)))
+}
+
+/// The state of a lab, if it runs.
+fn find(directories: &Directories, name: &str) -> anyhow::Result<Option<State>> {
     let residence = Residence::new(directories, name)?;
-    match State::read(residence.directory()).context("read the lab's state")? {
-        Some(state) if residence.taken()? => Ok(state),
-        _ => bail!("lab {name} does not run: start it with `cargo lab up{}`", option(name)),
+    if !residence.taken()? {
+        return Ok(None);
     }
+    State::read(residence.directory()).context("read the lab's state")
 }
 
 /// ` --name x`, unless it is the default one.
@@ -75,7 +100,7 @@ pub(crate) async fn start(directories: &Directories, options: &Options) -> anyho
 }
 
 pub(crate) async fn up(directories: &Directories, arguments: UpArguments) -> anyhow::Result<()> {
-    let state = start(directories, &options(arguments)?).await?;
+    let state = start(directories, &options(directories, arguments)?).await?;
     let parts = Caller::new(&state)?.parts().await?;
     print(&table(&state, &parts))?;
     let name = option(&state.name);
@@ -85,7 +110,7 @@ pub(crate) async fn up(directories: &Directories, arguments: UpArguments) -> any
 
 pub(crate) async fn serve(directories: &Directories, arguments: UpArguments) -> anyhow::Result<()> {
     telemetry::init("info", LogFormat::Text);
-    daemon::serve(directories, &options(arguments)?).await
+    daemon::serve(directories, &options(directories, arguments)?).await
 }
 
 pub(crate) async fn play(arguments: PlayArguments) -> anyhow::Result<()> {
@@ -109,10 +134,14 @@ pub(crate) async fn status(directories: &Directories, name: &str) -> anyhow::Res
     print(&table(&state, &parts))
 }
 
+fn apis(openshift: bool) -> &'static str {
+    if openshift { "with OpenShift's APIs" } else { "on plain Kubernetes" }
+}
+
 fn table(state: &State, parts: &[Part]) -> String {
     let width = parts.iter().map(|part| part.name.len()).max().unwrap_or_default();
-    let apis = if state.openshift { "with OpenShift's APIs" } else { "plain Kubernetes" };
-    let mut text = format!("lab {}, {apis}, ingress domain {}\n", state.name, state.domain);
+    let mut text =
+        format!("lab {}, {}, ingress domain {}\n", state.name, apis(state.openshift), state.domain);
     for part in parts {
         let kind = if part.real { "real" } else { "stand-in" };
         let line = format!("  {kind:<8}  {:<width$}  {:<10}  {}", part.name, part.health, part.address);

@@ -141,7 +141,7 @@ async fn run(
     let supervisor = Arc::new(Supervisor::start(&prepared, residence.directory(), options).await?);
     let token = crate::random_text();
     let address = control::serve(Arc::clone(&supervisor), &token).await.context("listen for commands")?;
-    supervisor.state(&options.name, address, token)?.write(residence.directory())?;
+    supervisor.state(options, address, token)?.write(residence.directory())?;
     Ok(supervisor)
 }
 

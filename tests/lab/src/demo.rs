@@ -62,7 +62,7 @@ pub(crate) async fn run(directories: &Directories, arguments: DemoArguments) -> 
 
 /// Builds `tenant` and starts the lab.
 async fn open(directories: &Directories, arguments: UpArguments) -> anyhow::Result<(PathBuf, State)> {
-    let options = commands::options(arguments)?;
+    let options = commands::options(directories, arguments)?;
     // The compilers share the machine: linking one program leaves cores for the others.
     let (tenant, prepared) =
         tokio::join!(build_tenant(&[]), Prepared::ensure(directories, &options, Progress::stderr()));

@@ -178,7 +178,7 @@ fn live(
         let supervisor = Arc::new(Supervisor::start(&prepared, residence.directory(), options).await?);
         let token = crate::random_text();
         let address = crate::control::serve(Arc::clone(&supervisor), &token).await?;
-        let state = supervisor.state(&options.name, address, token)?;
+        let state = supervisor.state(options, address, token)?;
         // Nobody waiting any more is as good as being told to stop.
         if report.send((Arc::clone(&supervisor), state, Handle::current())).is_ok() {
             let _ = stopped.await;

@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{files::private, objects, processes::Record};
+use crate::{files::private, objects, processes::Record, supervisor::Size};
 
 /// Written once, when everything runs; readable by its owner only, because it holds credentials.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,6 +20,8 @@ pub struct State {
     pub supervisor: Record,
     /// The ingress domain.
     pub domain: String,
+    /// How much of a cluster there is.
+    pub size: Size,
     /// Whether the cluster has OpenShift's APIs.
     pub openshift: bool,
     /// The API server's address.

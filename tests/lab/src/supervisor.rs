@@ -122,7 +122,7 @@ pub struct Options {
 }
 
 /// How much of a cluster a lab has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 pub enum Size {
     /// API server and controllers; pods are only written down.
     #[default]
@@ -284,9 +284,10 @@ impl Supervisor {
     ///
     /// # Errors
     /// When this process cannot be identified.
-    pub fn state(&self, name: &str, control: SocketAddr, control_token: String) -> io::Result<State> {
+    pub fn state(&self, options: &Options, control: SocketAddr, control_token: String) -> io::Result<State> {
         Ok(State {
-            name: name.to_owned(),
+            name: options.name.clone(),
+            size: options.size,
             supervisor: Record::of(std::process::id())?,
             domain: self.cluster.domain.clone(),
             openshift: self.cluster.openshift,

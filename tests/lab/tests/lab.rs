@@ -1,5 +1,7 @@
 //! A lab from start to end, inside this process.
 
+use std::process::Command;
+
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api,
@@ -51,6 +53,16 @@ async fn a_lab_starts_shows_what_changes_and_leaves_nothing() {
     let http = tenant_kit::http::client(&tenant_kit::http::ClientSettings::new("test")).unwrap();
     let answer = http.get(key_list).bearer_auth(&lab.state().litellm_master_key).send().await.unwrap();
     assert_eq!(answer.status(), 500);
+
+    // the program finds labs by their folder
+    lab.state().write(&folder).unwrap();
+    let up = Command::new(env!("CARGO_BIN_EXE_lab")).args(["up", "--name", &lab.state().name]).output();
+    let up = up.expect("the program starts");
+    let said = String::from_utf8_lossy(&up.stderr);
+    assert!(!up.status.success(), "a lab of another kind was taken for the one that was asked for: {said}");
+    let (running, wanted) =
+        ("size control-plane on plain Kubernetes", "size control-plane with OpenShift's APIs");
+    assert!(said.contains(&format!("is running already, but as {running}, not {wanted}")), "{said}");
 
     lab.down().await.expect("the lab stops");
     assert!(!folder.exists(), "{} is left", folder.display());

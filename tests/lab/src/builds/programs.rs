@@ -58,10 +58,10 @@ const PAUSE: Module = Module {
 const COREDNS: Module = Module {
     name: "coredns",
     what: "CoreDNS",
-    sources: &[source!("coredns", "go.mod"), source!("coredns", "go.sum")],
+    sources: &[source!("coredns", "go.mod"), source!("coredns", "go.sum"), source!("coredns", "main.go")],
     flags: STRIPPED,
     cgo: false,
-    programs: &[("coredns", "github.com/coredns/coredns")],
+    programs: &[("coredns", ".")],
 };
 const HELM: Module = Module {
     name: "helm",
@@ -74,10 +74,10 @@ const HELM: Module = Module {
 const ARGOCD: Module = Module {
     name: "argocd",
     what: "Argo CD",
-    sources: &[source!("argocd", "go.mod"), source!("argocd", "go.sum")],
+    sources: &[source!("argocd", "go.mod"), source!("argocd", "go.sum"), source!("argocd", "main.go")],
     flags: STRIPPED,
     cgo: false,
-    programs: &[("argocd", "github.com/argoproj/argo-cd/v3/cmd")],
+    programs: &[("argocd", ".")],
 };
 const TOOLHIVE: Module = Module {
     name: "toolhive",
@@ -115,7 +115,7 @@ pub struct Programs {
     pub coredns: PathBuf,
     /// Helm, which Argo CD renders charts with.
     pub helm: PathBuf,
-    /// Argo CD's controllers and repo server in one: the name it is called by says which.
+    /// Argo CD's controllers and repo server in one: the first argument says which.
     pub argocd: PathBuf,
     /// The ToolHive operator.
     pub toolhive_operator: PathBuf,

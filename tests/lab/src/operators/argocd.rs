@@ -33,22 +33,20 @@ pub(super) async fn start(setting: &Setting<'_>) -> anyhow::Result<()> {
     let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
     let (home, keys, empty) = (text(&home), text(&keys), text(&empty));
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", text(&tools));
-    let environment = |name| {
-        [
-            ("ARGOCD_BINARY_NAME", name),
-            ("ARGOCD_FAKE_IN_CLUSTER", "true"),
-            ("ARGOCD_GNUPGHOME", keys.as_str()),
-            ("ARGOCD_GPG_ENABLED", "false"),
-            ("ARGOCD_SSH_DATA_PATH", empty.as_str()),
-            ("ARGOCD_TLS_DATA_PATH", empty.as_str()),
-            ("HOME", home.as_str()),
-            ("PATH", path.as_str()),
-        ]
-    };
+    let environment = [
+        ("ARGOCD_FAKE_IN_CLUSTER", "true"),
+        ("ARGOCD_GNUPGHOME", keys.as_str()),
+        ("ARGOCD_GPG_ENABLED", "false"),
+        ("ARGOCD_SSH_DATA_PATH", empty.as_str()),
+        ("ARGOCD_TLS_DATA_PATH", empty.as_str()),
+        ("HOME", home.as_str()),
+        ("PATH", path.as_str()),
+    ];
     let redis = ["--bind", "127.0.0.1", "--port", "6379", "--save", "", "--appendonly", "no"];
     setting.run(REDIS, "redis-server".into(), &redis, NAMESPACE, &[])?;
-    let program = |name, arguments: &[&str]| {
-        setting.run(name, setting.programs.argocd.clone(), arguments, NAMESPACE, &environment(name))
+    let program = |name, flags: &[&str]| {
+        let arguments = [&[name], flags].concat();
+        setting.run(name, setting.programs.argocd.clone(), &arguments, NAMESPACE, &environment)
     };
     program(
         SERVER,

@@ -10,7 +10,7 @@ use futures::StreamExt as _;
 use serde_json::Value;
 
 use super::*;
-use crate::{processes::Record, standins::server};
+use crate::{processes::Record, standins::server, supervisor::Size};
 
 /// A server for every address of a lab, and the proxy before it.
 struct Bench {
@@ -42,6 +42,7 @@ impl Bench {
             name: "test".into(),
             supervisor: Record::of(std::process::id()).unwrap(),
             domain: "apps.test".into(),
+            size: Size::default(),
             openshift: true,
             api_url: format!("https://{api}"),
             kubeconfig: PathBuf::new(),
