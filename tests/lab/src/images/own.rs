@@ -113,9 +113,15 @@ async fn build(checkout: &Path, base: &Layer, cache: &Cache, partial: &Path) -> 
 }
 
 fn buildah(root: &Path, command: &str) -> Command {
-    let mut buildah = Command::new("buildah");
-    buildah.arg("--root").arg(root.join("storage")).arg("--runroot").arg(root.join("run"));
-    buildah.args(["--storage-driver", "vfs", command]);
+    // whatever it mounts is gone when it ends, however it does
+    let mut buildah = Command::new("unshare");
+    buildah
+        .args(["--mount", "buildah", "--root"])
+        .arg(root.join("storage"))
+        .arg("--runroot")
+        .arg(root.join("run"));
+    // containers share the Debian, as on a node: copies of it take minutes to write and remove
+    buildah.args(["--storage-driver", "overlay", command]);
     buildah
 }
 
