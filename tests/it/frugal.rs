@@ -35,6 +35,8 @@ async fn a_second_run_writes_nothing_and_reads_little_twice() {
         writes.retain(|write| write.method != method || !write.path.contains(path));
         assert_eq!(before - writes.len(), times, "{method} …{path}:\n{}", proxy.account());
     }
+    // a run that a busy machine makes last for five seconds renews its lease
+    writes.retain(|write| write.method != "PUT" || !write.path.contains("/namespaces/tenant-system/leases/"));
     assert!(writes.is_empty(), "a second run wrote:\n{}", lines(&writes));
 
     let reads: Vec<&Exchange> = second.iter().filter(|exchange| is_read(exchange)).collect();
