@@ -113,7 +113,7 @@ impl Images {
         progress: Progress,
     ) -> Result<Self, BuildError> {
         let debian = base::ensure(&parts.cache, progress).await?;
-        let maker = Maker { parts, programs, cache: &parts.cache, progress, debian };
+        let maker = Maker::new(parts, programs, debian, progress);
         let shell = table::find(SHELL).into_iter();
         Ok(Self { made: vec![maker.pause().await?, maker.all(shell).await?.remove(0)], built: Vec::new() })
     }
@@ -128,7 +128,7 @@ impl Images {
         Ahead { debian, own }: Ahead,
         progress: Progress,
     ) -> Result<Self, BuildError> {
-        let maker = Maker { parts, programs, cache: &parts.cache, progress, debian };
+        let maker = Maker::new(parts, programs, debian, progress);
         let mut images = maker.of_tenants(own).await?;
         images.made.push(maker.pause().await?);
         Ok(images)
@@ -143,7 +143,7 @@ impl Images {
         else {
             bail!("nothing was prepared for pods")
         };
-        let maker = Maker { parts, programs, cache: &parts.cache, progress, debian: debian.clone() };
+        let maker = Maker::new(parts, programs, debian.clone(), progress);
         let mut images = maker.of_tenants(own.clone()).await?;
         images.made.push(maker.suite(suite).await?);
         Ok(images)
@@ -159,7 +159,11 @@ struct Maker<'a> {
     debian: Layer,
 }
 
-impl Maker<'_> {
+impl<'a> Maker<'a> {
+    fn new(parts: &'a Parts, programs: &'a Programs, debian: Layer, progress: Progress) -> Self {
+        Self { parts, programs, cache: &parts.cache, progress, debian }
+    }
+
     /// Those of the charts, and of what the operators start.
     async fn of_tenants(&self, own: Built) -> Result<Images, BuildError> {
         let programs = self.programs;
