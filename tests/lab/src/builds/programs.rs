@@ -1,4 +1,8 @@
-//! Static programs of a cluster with a node: each from a module of ours that pins the upstream one.
+//! Programs of a cluster with a node: each from a module of ours that pins the upstream one.
+//!
+//! Compiling `k8s.io/client-go` and `k8s.io/api` takes longer than most of what uses them. Modules that are near each
+//! other have the same versions of what they share, the newest that one of them asks for: Go's own cache then has those
+//! packages once. A test below says which modules these are.
 
 use std::path::PathBuf;
 
@@ -68,7 +72,7 @@ const HELM: Module = Module {
     what: "Helm",
     sources: &[source!("helm", "go.mod"), source!("helm", "go.sum")],
     flags: STRIPPED,
-    cgo: false,
+    cgo: true,
     programs: &[("helm", "helm.sh/helm/v3/cmd/helm")],
 };
 const ARGOCD: Module = Module {
@@ -139,12 +143,13 @@ impl Programs {
         let toolchain = Toolchain::find().await?;
         let build = |module| build(cache, &toolchain, module, progress);
         // two at a time: each leaves a core idle now and then; what comes later finds packages that others have compiled
-        let one =
-            async { Ok::<_, BuildError>((build(&NODE).await?, build(&ARGOCD).await?, build(&PAUSE).await?)) };
-        let other = async {
-            Ok((build(&TOOLHIVE).await?, build(&COREDNS).await?, build(&TEKTON).await?, build(&HELM).await?))
+        let one = async {
+            Ok::<_, BuildError>((build(&ARGOCD).await?, build(&TEKTON).await?, build(&PAUSE).await?))
         };
-        let ((node, argocd, pause), (toolhive, coredns, tekton, helm)) = try_join(one, other).await?;
+        let other = async {
+            Ok((build(&TOOLHIVE).await?, build(&COREDNS).await?, build(&NODE).await?, build(&HELM).await?))
+        };
+        let ((argocd, tekton, pause), (toolhive, coredns, node, helm)) = try_join(one, other).await?;
         Ok(Self {
             node: node.join("node"),
             pause: pause.join("pause"),
@@ -183,4 +188,51 @@ async fn build(
             Ok(())
         })
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::{super::CONTROL_PLANE, *};
+
+    /// Module → version as it is built: the one that replaces it where go.mod says so.
+    fn versions(go_mod: &'static str) -> BTreeMap<&'static str, &'static str> {
+        let mut versions = BTreeMap::new();
+        for line in go_mod.lines() {
+            let words: Vec<_> = line.split_ascii_whitespace().skip_while(|word| *word == "require").collect();
+            match words[..] {
+                [path, "=>", _, version] => drop(versions.insert(path, version)),
+                [path, version, ..] if version.starts_with('v') => drop(versions.entry(path).or_insert(version)),
+                _ => {}
+            }
+        }
+        versions
+    }
+
+    #[test]
+    fn modules_that_are_near_each_other_share_what_is_compiled() {
+        let go_mod = |module: &Module| module.sources[0].1;
+        let alike = [
+            vec![CONTROL_PLANE[0].1, go_mod(&NODE), go_mod(&HELM)],
+            vec![go_mod(&TOOLHIVE), go_mod(&COREDNS)],
+            vec![go_mod(&ARGOCD), go_mod(&TEKTON)],
+        ];
+        for group in alike {
+            let mut known: BTreeMap<&str, &str> = BTreeMap::new();
+            let mut shared = 0;
+            for go_mod in group {
+                for (path, version) in versions(go_mod) {
+                    match known.insert(path, version) {
+                        Some(other) => {
+                            assert_eq!(version, other, "versions of {path}");
+                            shared += 1;
+                        }
+                        None => {}
+                    }
+                }
+            }
+            assert!(shared > 20, "only {shared} modules are shared");
+        }
+    }
 }

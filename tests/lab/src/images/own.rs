@@ -43,7 +43,7 @@ const ARCHIVE: &str = "tenant.tar";
 pub async fn ensure(cache: &Cache, base: &Layer, progress: Progress) -> Result<Built, BuildError> {
     let checkout = checkout();
     // everything the image depends on but the Debian under it
-    let key = key_of(Key::default().with("revision", "2"), &checkout, &INPUTS)
+    let key = key_of(Key::default().with("revision", "3"), &checkout, &INPUTS)
         .map_err(|source| BuildError::Cache { path: checkout.clone(), source })?;
     let entry = cache.entry("own-image", &key, progress, async |partial| {
         let task = progress.begin(format_args!("building {WHAT} (once for each state of the sources)"));
@@ -78,9 +78,10 @@ async fn build(checkout: &Path, base: &Layer, cache: &Cache, partial: &Path) -> 
         "CARGO_HOME=/cargo",
         // everything was downloaded when this program was built
         "CARGO_NET_OFFLINE=true",
-        // what is published is optimised across crates; here that would be half of the time, again with each change
+        // what is published is optimised, across crates too; here that would be most of the time, again with each change
         "CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16",
         "CARGO_PROFILE_RELEASE_LTO=off",
+        "CARGO_PROFILE_RELEASE_OPT_LEVEL=1",
     ]});
     for (reference, config) in [(BASE, json!({})), (BUILDER, rust)] {
         archive::write(&[image(reference, config)], File::create(&bases).map_err(unusable)?)

@@ -12,21 +12,22 @@ echo "nameserver $2" >/run/resolv.conf
 mount --bind /run/resolv.conf /etc/resolv.conf
 
 # The kubelet counts these cores. Requests of two tenants and a pipeline add up to more than two, though nothing needs
-# them: the machine shares what it has.
+# them: the machine shares what it has. More are made up by counting real ones again under longer spellings of their
+# numbers (cpu0, cpu00, ...), as the kubelet also gives all numbers to its cpuset, and a kernel takes real ones only.
 cores=8
+real=$(cd /sys/devices/system/cpu 2>/dev/null && ls -d cpu[0-9]* 2>/dev/null | tr -d cpu || true)
 mount -t tmpfs tmpfs /sys/devices/system/node
-core=0
+core=0 zeros=
 while [ "$core" -lt "$cores" ]; do
-  topology=/sys/devices/system/node/node0/cpu$core/topology
-  mkdir -p "$topology"
-  echo "$core" >"$topology/core_id"
-  echo 0 >"$topology/physical_package_id"
-  core=$((core + 1))
+  for number in ${real:-0}; do
+    topology=/sys/devices/system/node/node0/cpu$zeros$number/topology
+    mkdir -p "$topology"
+    echo "$core" >"$topology/core_id"
+    echo 0 >"$topology/physical_package_id"
+    core=$((core + 1))
+  done
+  zeros=0$zeros
 done
-if [ -e /sys/devices/system/cpu/online ]; then
-  echo "0-$((cores - 1))" >/run/online
-  mount --bind /run/online /sys/devices/system/cpu/online
-fi
 
 echo 1 >/proc/sys/net/ipv4/ip_forward
 # without it, answers between pods pass the packet filter by

@@ -92,7 +92,8 @@ async fn status_is_green_when_the_pods_of_all_four_servers_serve_and_only_then()
     let Some(world) = World::turn().await else { return };
     let terminal = Terminal::open(&world);
     let tenant = Tenant::order(&world);
-    server_does_not_speak_mcp(&tenant).await;
+    tenant.provision().await;
+    next_server_does_not_speak_mcp(&tenant).await;
     for server in SERVERS {
         have_tools(&terminal, &namespace(&format!("mcp-{server}")), &[server]).await;
     }
@@ -135,8 +136,9 @@ async fn secret_is_missing(terminal: &Terminal, tenant: &Tenant<'_>) {
     tenant.until_green().await;
 }
 
-/// Its pods are Ready, and that is not enough; the right image makes it good.
-async fn server_does_not_speak_mcp(tenant: &Tenant<'_>) {
+/// Its pods are Ready, and that is not enough; nor is it that the one before it answers until it is replaced. The right
+/// image makes it good.
+async fn next_server_does_not_speak_mcp(tenant: &Tenant<'_>) {
     let image = json!({"ocp4_workload_ocpsandbox_mcp_user_gitea_image": NO_MCP}).to_string();
     let servers = SERVERS.join(",");
     let ordered = ["--mcp-servers", &servers, "-e", &image, "--wait-timeout", "75s"];
