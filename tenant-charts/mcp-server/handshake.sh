@@ -1,12 +1,12 @@
 # Makes an MCP handshake (initialize, notifications/initialized, tools/list) with $MCP_URL and ends with 0 when
-# the server has tools. Tries again until $TIMEOUT_SECONDS are over, or the server has been answering something else for
-# 20 seconds; then says what it answered last, in the log and in the pod's termination message. With EXPECT_LOGIN=true a 401 with a WWW-Authenticate header is
-# the right answer: the server wants a user's token, and a Job has none.
+# the server has tools. With $REVISION_HOST the same is asked there first, where only pods of the present revision answer.
+# Tries again until $TIMEOUT_SECONDS are over, or the server has been answering something else for 20 seconds; then says
+# what it answered last, in the log and in the pod's termination message. With EXPECT_LOGIN=true a 401 with a
+# WWW-Authenticate header is the right answer: the server wants a user's token, and a Job has none.
 set -u
 
 deadline=$(($(date +%s) + TIMEOUT_SECONDS))
 seen="no attempt yet"
-wrong=
 
 # Posts $1; the answer is in /tmp/body, its headers in /tmp/head, its status in $status.
 post() {
@@ -14,6 +14,8 @@ post() {
     --header "Accept: application/json, text/event-stream"
   [ -z "$session" ] || set -- "$@" --header "Mcp-Session-Id: $session"
   [ -z "$version" ] || set -- "$@" --header "MCP-Protocol-Version: $version"
+  # called by the name clients call it, as servers may look at that
+  [ -z "$host" ] || set -- "$@" --connect-to "::$host:"
   : >/tmp/body
   status=$(curl --silent --show-error --max-time 20 --output /tmp/body --dump-header /tmp/head \
     --write-out '%{http_code}' "$@" "$MCP_URL" 2>/tmp/error) || {
@@ -48,12 +50,19 @@ attempt() {
   seen="MCP $version, $(grep -o '"inputSchema"' /tmp/body | wc -l | tr -d ' ') tools"
 }
 
-until attempt; do
-  now=$(date +%s)
-  if [ "$now" -ge "$deadline" ] || [ "$((now - ${wrong:-$now}))" -ge 20 ]; then
-    echo "$MCP_URL does not speak MCP: $seen" | tee /dev/termination-log
-    exit 1
-  fi
-  sleep 2
-done
+# Attempts until the server behind $1 has answered; without $1 the one that clients reach.
+prove() {
+  host=$1 wrong=
+  until attempt; do
+    now=$(date +%s)
+    if [ "$now" -ge "$deadline" ] || [ "$((now - ${wrong:-$now}))" -ge 20 ]; then
+      echo "$MCP_URL does not speak MCP: $seen" | tee /dev/termination-log
+      exit 1
+    fi
+    sleep 2
+  done
+}
+
+[ -z "${REVISION_HOST:-}" ] || prove "$REVISION_HOST"
+prove ""
 echo "$MCP_URL: $seen"

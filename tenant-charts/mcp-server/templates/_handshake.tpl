@@ -1,9 +1,10 @@
 {{- /* Proof that the server speaks MCP: a real `initialize` and `tools/list` through the Service clients use. No
-operator's status says as much. */}}
+operator's status says as much. While a new revision takes over, that Service may still lead to the old one: the new one is
+asked first, at a Service of its own, wherever the back end lets its pods be labelled. */}}
 {{- define "mcp-server.handshake" }}
 {{- $script := (index .root.Subcharts "mcp-server").Files.Get "handshake.sh" }}
 {{- $scope := dict "root" .root "component" "handshake" "name" (printf "%s-handshake" .name) }}
-{{- $inputs := list $script .entry .digest .backend .root.Values.image }}
+{{- $inputs := list $script .entry .backend .revision }}
 ---
 apiVersion: v1
 kind: ConfigMap
@@ -12,8 +13,31 @@ metadata:
 data:
   handshake.sh: |
     {{- $script | nindent 4 }}
+{{- if include "mcp-server.revision" . }}
+---
+apiVersion: v1
+kind: Service
+metadata:
+  {{- include "workload.metadata" $scope | nindent 2 }}
+spec:
+  selector:
+    {{- include "mcp-server.pods" . | nindent 4 }}
+    {{- include "mcp-server.revision" . | nindent 4 }}
+  ports:
+  - name: http
+    port: 8080
+    targetPort: {{ .entry.port }}
+{{- end }}
 ---
 {{ include "workload.job" (merge (dict "spec" (include "mcp-server.handshake.spec" .) "inputs" $inputs) $scope) }}
+{{- end }}
+
+{{- /* The label that tells pods of this revision from those of another. The lifecycle operator of release 0.1 labels pods
+as it likes. */}}
+{{- define "mcp-server.revision" -}}
+{{- if ne .backend "lifecycle" -}}
+tenant.rhpds.io/revision: {{ .revision | quote }}
+{{- end }}
 {{- end }}
 
 {{- define "mcp-server.handshake.spec" -}}
@@ -42,6 +66,10 @@ template:
       env:
       - name: MCP_URL
         value: http://{{ .service }}.{{ include "workload.namespace" .root }}.svc:8080/mcp
+      {{- if include "mcp-server.revision" . }}
+      - name: REVISION_HOST
+        value: {{ .name }}-handshake.{{ include "workload.namespace" .root }}.svc
+      {{- end }}
       - name: TIMEOUT_SECONDS
         value: {{ $values.handshake.timeoutSeconds | quote }}
       - name: EXPECT_LOGIN

@@ -14,18 +14,22 @@ catalogue). */}}
 {{- end }}
 {{- end }}
 
-{{- /* What the templates know of the server: its catalogue entry, the back end, and a digest of everything
-that has to restart it. */}}
+{{- /* What the templates know of the server: its catalogue entry, the back end, a digest of everything that has to
+restart it, and the revision that a handshake proves. */}}
 {{- define "mcp-server.context" -}}
 {{- $entry := include "mcp-server.entry" . | fromYaml }}
 {{- with $entry.Error }}
 {{- fail (printf "catalogue entry %s: %s" $.server .) }}
 {{- end }}
+{{- /* a change of what the server may do restarts nothing */}}
+{{- $runs := pick $entry "port" "user" "command" "args" "env" "mounts" "health" }}
+{{- $digest := list ($entry.files | default dict) .root.Values.credentialsRevision | toJson | sha256sum | trunc 16 }}
 server: {{ .server }}
 service: mcp-{{ .server }}-proxy
 account: {{ .server }}-sa
 backend: {{ include "mcp-server.backend" .root }}
-digest: {{ list ($entry.files | default dict) .root.Values.credentialsRevision | toJson | sha256sum | trunc 16 | quote }}
+digest: {{ $digest | quote }}
+revision: {{ list $runs .root.Values.image $digest | toJson | sha256sum | trunc 8 | quote }}
 entry:
   {{- toYaml $entry | nindent 2 }}
 {{- end }}

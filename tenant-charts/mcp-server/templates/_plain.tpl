@@ -18,6 +18,7 @@ spec:
     metadata:
       labels:
         {{- include "workload.podLabels" . | nindent 8 }}
+        {{- include "mcp-server.revision" . | nindent 8 }}
     spec:
       serviceAccountName: {{ .account }}
       automountServiceAccountToken: {{ .entry.cluster | default false }}

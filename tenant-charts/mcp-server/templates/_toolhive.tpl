@@ -30,6 +30,9 @@ spec:
   resources:
     {{- toYaml .root.Values.proxyResources | nindent 4 }}
   podTemplateSpec:
+    metadata:
+      labels:
+        {{- include "mcp-server.revision" . | nindent 8 }}
     spec:
       automountServiceAccountToken: {{ .entry.cluster | default false }}
       securityContext:

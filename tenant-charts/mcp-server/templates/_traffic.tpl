@@ -35,6 +35,7 @@ spec:
     - podSelector:
         matchLabels:
           {{- toYaml $door | nindent 10 }}
+    {{- include "mcp-server.prover" . | nindent 4 }}
     {{- else }}
     {{- include "mcp-server.clients" . | nindent 4 }}
     {{- end }}
@@ -63,9 +64,7 @@ mcp-server: {{ .server }}
 the router of an opt-in door; the lifecycle operator, which makes a handshake of its own. */}}
 {{- define "mcp-server.clients" -}}
 {{- $values := .root.Values -}}
-- podSelector:
-    matchLabels:
-      {{- include "workload.selector" (dict "root" .root "component" "handshake") | nindent 6 }}
+{{ include "mcp-server.prover" . }}
 {{- if $values.networkPolicy.clientNamespaces }}
 - namespaceSelector:
     matchExpressions:
@@ -88,4 +87,11 @@ the router of an opt-in door; the lifecycle operator, which makes a handshake of
 {{- with include "workload.routers" .root | trim }}
 {{ . }}
 {{- end }}
+{{- end }}
+
+{{- /* The peer that makes the handshake. */}}
+{{- define "mcp-server.prover" -}}
+- podSelector:
+    matchLabels:
+      {{- include "workload.selector" (dict "root" .root "component" "handshake") | nindent 6 }}
 {{- end }}
