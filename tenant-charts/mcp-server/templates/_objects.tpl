@@ -44,11 +44,16 @@ entry:
 {{- tpl $text .root }}
 {{- end }}
 
-{{- /* The back end: the one the values name, else the first the cluster has. */}}
+{{- /* The back end: the one the values name, else the first the cluster has. With OAuth clients ask the server for
+`/.well-known/`, which ToolHive's proxy keeps to itself and answers with 404 (0.47). */}}
 {{- define "mcp-server.backend" -}}
+{{- $oauth := (.Values.oauth | default dict).enabled }}
+{{- if and $oauth (eq .Values.backend "toolhive") }}
+{{- fail "oauth.enabled needs backend lifecycle or plain: clients would not find the issuer, as ToolHive's proxy answers /.well-known/ itself" }}
+{{- end }}
 {{- if ne .Values.backend "auto" -}}
 {{ .Values.backend }}
-{{- else if include "mcp-server.toolhive.version" . -}}
+{{- else if and (not $oauth) (include "mcp-server.toolhive.version" .) -}}
 toolhive
 {{- else if .Capabilities.APIVersions.Has "mcp.x-k8s.io/v1alpha1" -}}
 lifecycle
