@@ -31,7 +31,7 @@ pub struct Program {
     pub path: PathBuf,
     /// Its arguments, without secrets.
     pub arguments: Vec<OsString>,
-    /// Where it runs.
+    /// Where it runs, and its home.
     pub directory: PathBuf,
     /// Variables added to the environment.
     pub environment: Vec<(String, String)>,
@@ -71,6 +71,8 @@ impl Processes {
         command
             .args(&program.arguments)
             .current_dir(&program.directory)
+            // what a program keeps for its user is the lab's, and goes with it
+            .env("HOME", &program.directory)
             .envs(program.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
