@@ -259,7 +259,15 @@ impl Workplace {
         }
         let findings = findings(&cluster, &read.guid, kept.as_ref()).await?;
         let settings = Settings::read(&vars, &read.guid, &read.recipe, &findings)?;
-        let domain = domain(&settings, &cluster, purpose).await?;
+        let domain = domain(&settings, &cluster, purpose).await.map_err(|problem| {
+            if kept.is_some() || read.given || problem.failure != Failure::Usage {
+                return problem;
+            }
+            problem.hint(format!(
+                "there is no record of tenant {} here: give its order with -e, or check the guid",
+                read.guid
+            ))
+        })?;
         let web = self.web(args, &settings, &domain)?;
         let names = settings.names.clone();
         let record = Record::open(Some(cluster.clone()), kept, &names, Arc::clone(&self.redactor))?;

@@ -69,8 +69,19 @@ macro_rules! usage {
     };
 }
 
+impl From<AccessError> for Problem {
+    fn from(error: AccessError) -> Self {
+        let nowhere = matches!(error, AccessError::Kubeconfig { path: None, .. });
+        let problem = Self::usage(error);
+        if nowhere {
+            problem.hint("name the cluster: --kubeconfig, --api-url with --token-file, or KUBECONFIG")
+        } else {
+            problem
+        }
+    }
+}
+
 usage!(
-    AccessError,
     OrderError,
     crate::names::NameError,
     RecipeFileError,

@@ -46,12 +46,20 @@ pub struct Story<'a> {
     pub tell: &'a (dyn Fn(&str) + Sync),
 }
 
+/// A story that was played; its second tenant is still there.
+pub struct Played {
+    /// The issue that was filed.
+    pub issue: Issue,
+    /// What the lab held before.
+    before: Snapshot,
+}
+
 impl Story<'_> {
-    /// Plays it; returns the issue that was filed.
+    /// Plays it until the first tenant is gone; the second one stays.
     ///
     /// # Errors
     /// When anything is not as it should be.
-    pub async fn play(&self) -> anyhow::Result<Issue> {
+    pub async fn play(&self) -> anyhow::Result<Played> {
         let client = cluster::client(&self.state.kubeconfig).await?;
         let caller = Caller::new(self.state)?;
         let before = caller.snapshot().await.context("look at the lab before")?;
@@ -104,10 +112,17 @@ impl Story<'_> {
         self.run(&["status", "--guid", GUIDS[1]]).await?;
         chats[1].servers().await?;
         (self.tell)(&format!("  {} is untouched: {pods} pods, all Ready", GUIDS[1]));
+        Ok(Played { issue, before })
+    }
+
+    /// Destroys the second tenant, too.
+    ///
+    /// # Errors
+    /// When anything is left of it.
+    pub async fn end(&self, played: &Played) -> anyhow::Result<()> {
         self.run(&["destroy", "--guid", GUIDS[1]]).await?;
-        pods::volumes_gone(&client, GUIDS[1]).await?;
-        self.gone(GUIDS[1], &before, &caller.snapshot().await?)?;
-        Ok(issue)
+        pods::volumes_gone(&cluster::client(&self.state.kubeconfig).await?, GUIDS[1]).await?;
+        self.gone(GUIDS[1], &played.before, &Caller::new(self.state)?.snapshot().await?)
     }
 
     /// Runs `tenant` with the platform's variables; returns how long it took, and what it printed.

@@ -32,9 +32,11 @@ async fn two_tenants_a_failed_pipeline_its_issue_the_fix_and_the_end() {
         folder: lab.state().folder(),
         tell: &|line| say(&format!("{line}\n")),
     };
-    let issue = story.play().await.unwrap_or_else(|error| panic!("{error:#}"));
+    let played = story.play().await.unwrap_or_else(|error| panic!("{error:#}"));
+    let issue = &played.issue;
     let file = MISSING.0.rsplit('/').next().expect("a path has a last part");
     assert!(issue.title.contains(file), "the issue does not name {file}: {} {}", issue.title, issue.text);
+    story.end(&played).await.unwrap_or_else(|error| panic!("{error:#}"));
     lab.down().await.unwrap_or_else(|error| panic!("the lab does not go down: {error:#}"));
 }
 
