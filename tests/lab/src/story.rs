@@ -109,7 +109,9 @@ impl Story<'_> {
         self.gone(GUIDS[0], &before, &caller.snapshot().await?)?;
         (self.tell)(&format!("  nothing of {} is left after {:.1} s", GUIDS[0], took.as_secs_f64()));
         let pods = pods::serving(&client, GUIDS[1]).await?;
-        self.run(&["status", "--guid", GUIDS[1]]).await?;
+        let (_, status) = self.run(&["status", "--guid", GUIDS[1], "--output", "json"]).await?;
+        let wanting = wanting(&status)?;
+        ensure!(wanting.is_empty(), "status of {} is not green: {wanting:#?}", GUIDS[1]);
         chats[1].servers().await?;
         (self.tell)(&format!("  {} is untouched: {pods} pods, all Ready", GUIDS[1]));
         Ok(Played { issue, before })
@@ -182,6 +184,18 @@ pub fn charts() -> serde_json::Map<String, serde_json::Value> {
     .map(|(name, value)| (format!("{prefix}{name}"), value.into()))
     .into_iter()
     .collect()
+}
+
+/// The steps that are not as they should be, each as `tenant status --output json` tells it.
+///
+/// # Errors
+/// When that is not what it printed.
+pub fn wanting(status: &str) -> anyhow::Result<Vec<String>> {
+    let result = status.lines().last().context("status printed nothing")?;
+    let result: serde_json::Value = serde_json::from_str(result).context("read what status printed")?;
+    let steps = result["data"]["steps"].as_array().with_context(|| format!("no steps in {result}"))?;
+    let other = steps.iter().filter(|step| step["state"] != "present" && step["state"] != "skipped");
+    Ok(other.map(ToString::to_string).collect())
 }
 
 /// A value of the user data that a provision printed.

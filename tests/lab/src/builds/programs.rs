@@ -203,7 +203,9 @@ mod tests {
             let words: Vec<_> = line.split_ascii_whitespace().skip_while(|word| *word == "require").collect();
             match words[..] {
                 [path, "=>", _, version] => drop(versions.insert(path, version)),
-                [path, version, ..] if version.starts_with('v') => drop(versions.entry(path).or_insert(version)),
+                [path, version, ..] if version.starts_with('v') => {
+                    drop(versions.entry(path).or_insert(version))
+                }
                 _ => {}
             }
         }
@@ -223,12 +225,9 @@ mod tests {
             let mut shared = 0;
             for go_mod in group {
                 for (path, version) in versions(go_mod) {
-                    match known.insert(path, version) {
-                        Some(other) => {
-                            assert_eq!(version, other, "versions of {path}");
-                            shared += 1;
-                        }
-                        None => {}
+                    if let Some(other) = known.insert(path, version) {
+                        assert_eq!(version, other, "versions of {path}");
+                        shared += 1;
                     }
                 }
             }

@@ -1,6 +1,10 @@
 //! `cargo lab demo --full`: the whole story, on a cluster of this machine's own that stays up until `cargo lab down`.
 
-use tenant_lab::{directories::Directories, story::{GUIDS, Story}, supervisor::Size};
+use tenant_lab::{
+    directories::Directories,
+    story::{GUIDS, Story},
+    supervisor::Size,
+};
 
 use super::{ORDER, checkout, open};
 use crate::{

@@ -16,10 +16,11 @@ mount --bind /run/resolv.conf /etc/resolv.conf
 # numbers (cpu0, cpu00, ...), as the kubelet also gives all numbers to its cpuset, and a kernel takes real ones only.
 cores=8
 real=$(cd /sys/devices/system/cpu 2>/dev/null && ls -d cpu[0-9]* 2>/dev/null | tr -d cpu || true)
+[ -n "$real" ] || real=$(seq 0 "$(($(nproc) - 1))")
 mount -t tmpfs tmpfs /sys/devices/system/node
 core=0 zeros=
 while [ "$core" -lt "$cores" ]; do
-  for number in ${real:-0}; do
+  for number in $real; do
     topology=/sys/devices/system/node/node0/cpu$zeros$number/topology
     mkdir -p "$topology"
     echo "$core" >"$topology/core_id"

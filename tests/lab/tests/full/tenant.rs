@@ -55,12 +55,8 @@ impl<'a> Tenant<'a> {
     /// The steps of `status` that are not as they should be, each as it is told.
     async fn wanting(&self) -> Vec<String> {
         let output = self.run("status", &["--output", "json"]).await;
-        let said = String::from_utf8_lossy(&output.stdout);
-        let last = said.lines().last().unwrap_or_default();
-        let last: Value = serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {output:?}"));
-        let steps = last["data"]["steps"].as_array().unwrap_or_else(|| panic!("no steps: {said}"));
-        let other = steps.iter().filter(|step| step["state"] != "present" && step["state"] != "skipped");
-        other.map(ToString::to_string).collect()
+        story::wanting(&String::from_utf8_lossy(&output.stdout))
+            .unwrap_or_else(|error| panic!("{error:#}: {output:?}"))
     }
 
     /// Waits until `status` says all of this of one step.
