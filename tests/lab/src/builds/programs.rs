@@ -202,9 +202,11 @@ mod tests {
         for line in go_mod.lines() {
             let words: Vec<_> = line.split_ascii_whitespace().skip_while(|word| *word == "require").collect();
             match words[..] {
-                [path, "=>", _, version] => drop(versions.insert(path, version)),
+                [path, "=>", _, version] => {
+                    versions.insert(path, version);
+                }
                 [path, version, ..] if version.starts_with('v') => {
-                    drop(versions.entry(path).or_insert(version))
+                    versions.entry(path).or_insert(version);
                 }
                 _ => {}
             }
